@@ -1,0 +1,107 @@
+"""What a trained network promises: its input, its classes, its origin. Stored as ``model.yaml``."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+
+from scanseg.config import Config
+
+__all__ = ["Architecture", "ModelClass", "ModelContract", "Normalisation", "Sampling"]
+
+
+class ModelClass(Config):
+    """One class of the class map."""
+
+    name: str
+    """What the class is called in tables."""
+    colour: str = Field(pattern=r"^#[0-9a-fA-F]{6}$")
+    """Colour in overlays and viewers."""
+
+
+class Sampling(Config):
+    """The sampling a network was trained at: by spacing of the columns, or by pixel size."""
+
+    spacing_px: PositiveFloat | None = None
+    """Pixels between nearest columns."""
+    pixel_size_nm: PositiveFloat | None = None
+    """Pixel size, for objects whose size matters rather than their spacing."""
+
+    @model_validator(mode="after")
+    def _one_of_the_two(self) -> Sampling:
+        if (self.spacing_px is None) == (self.pixel_size_nm is None):
+            raise ValueError("give either spacing_px or pixel_size_nm")
+        return self
+
+
+class Normalisation(Config):
+    """How counts become network input: 0 at one percentile of the image, 1 at another, clipped."""
+
+    low_percentile: float = Field(default=1.0, ge=0, le=100)
+    """Percentile of the image that becomes 0."""
+    high_percentile: float = Field(default=99.0, ge=0, le=100)
+    """Percentile of the image that becomes 1."""
+    clip_low: float = -1.0
+    """Lowest input; what lies below is clipped."""
+    clip_high: float = 4.0
+    """Highest input; what lies above is clipped."""
+
+
+class Architecture(Config):
+    """Which network of the registry, and its arguments."""
+
+    name: str = "unet"
+    """Name in the registry of ``scanseg.nets``."""
+    arguments: dict[str, Any] = Field(default_factory=dict)
+    """What the registry passes to the network."""
+
+
+class ModelContract(Config):
+    """Everything about a trained network but its weights."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$")
+    """Name of the model and of its folder."""
+    version: str
+    """Version of the weights."""
+    task: Literal["atoms", "walls"]
+    """What the class map is turned into."""
+    modality: Literal["STEM", "PFM"]
+    """Kind of microscope."""
+    classes: tuple[ModelClass, ...] = Field(min_length=2)
+    """Classes in the order of the network's channels; the first is the background."""
+    channels: tuple[str, ...] = ("intensity",)
+    """Input channels."""
+    sampling: Sampling
+    """Sampling of the training images."""
+    normalisation: Normalisation = Normalisation()
+    """Input range."""
+    architecture: Architecture = Architecture()
+    """The network."""
+    size_multiple_px: PositiveInt = 32
+    """Input sides must be multiples of this."""
+    halo_px: NonNegativeInt
+    """Margin of a tile whose output depends on what lies outside of it."""
+    temperature: PositiveFloat = 1.0
+    """Logits are divided by this, so that probabilities are frequencies on the validation set."""
+    threshold: float = Field(default=0.5, gt=0, lt=1)
+    """Probability from which an atom counts as found, chosen on the validation set."""
+    recipe: str
+    """File in ``configs/`` that reproduces the weights."""
+    seed: int
+    """Seed of the training run."""
+    data: str
+    """What the network was trained on, one paragraph."""
+    figures: dict[str, float] = Field(default_factory=dict)
+    """Figures of merit on the validation set."""
+    licence: str = "BSD-3-Clause"
+    """Licence of the weights."""
+    scanseg_version: str
+    """Version of scanseg that wrote the model."""
+    checksums: dict[str, str] = Field(default_factory=dict)
+    """sha256 of every other file of the folder."""
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Names of the classes, background first."""
+        return tuple(model_class.name for model_class in self.classes)

@@ -1,0 +1,119 @@
+"""Settings: stated once, checked always, and explained when they are misspelt."""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+from typing import Any, Self
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from scanseg.errors import ConfigError
+
+__all__ = ["Config", "read_yaml"]
+
+
+class Config(BaseModel):
+    """A frozen group of settings. A key that does not exist stops the run.
+
+    Examples
+    --------
+    >>> from pydantic import Field, PositiveInt
+    >>> class Tiling(Config):
+    ...     tile_px: PositiveInt = Field(default=512, description="side of a square tile")
+    >>> Tiling.from_settings({"tile_px": 256}).tile_px
+    256
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    @classmethod
+    def from_settings(
+        cls, settings: dict[str, Any], *, overrides: tuple[str, ...] = (), origin: str = "settings"
+    ) -> Self:
+        """Check a nested dictionary, with ``a.b=value`` overrides on top of it.
+
+        Parameters
+        ----------
+        settings
+            Nested settings, as a YAML file gives them.
+        overrides
+            ``dotted.key=value`` strings; the value is read as YAML.
+        origin
+            Where the settings come from, for the error.
+
+        Raises
+        ------
+        ConfigError
+            Every problem at once: unknown keys with the nearest known one, wrong types and ranges.
+        """
+        merged = _deep_copy(settings)
+        for override in overrides:
+            _apply_override(merged, override)
+        try:
+            return cls.model_validate(merged)
+        except ValidationError as error:
+            problems = "; ".join(_explain(cls, problem) for problem in error.errors())
+            raise ConfigError(
+                f"The settings in {origin} are not valid: {problems}.",
+                hint="Correct them and run again.",
+            ) from None
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """Read a YAML file that holds one mapping.
+
+    Raises
+    ------
+    ConfigError
+        When it cannot be read or is no mapping.
+    """
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigError(f"{path} cannot be read as YAML: {error}.") from None
+    if not isinstance(content, dict):
+        raise ConfigError(f"{path} holds no settings (a YAML mapping).")
+    return content
+
+
+def _deep_copy(settings: dict[str, Any]) -> dict[str, Any]:
+    return {
+        key: _deep_copy(value) if isinstance(value, dict) else value
+        for key, value in settings.items()
+    }
+
+
+def _apply_override(settings: dict[str, Any], override: str) -> None:
+    key, equals, text = override.partition("=")
+    if not equals or not key.strip():
+        raise ConfigError(f"'{override}' is no setting.", hint="Write it as --set group.name=value.")
+    *groups, name = key.strip().split(".")
+    for group in groups:
+        inner = settings.setdefault(group, {})
+        if not isinstance(inner, dict):
+            raise ConfigError(f"'{group}' in '{override}' is a value, not a group of settings.")
+        settings = inner
+    settings[name] = yaml.safe_load(text)
+
+
+def _explain(schema: type[BaseModel], problem: Any) -> str:
+    location = [str(part) for part in problem["loc"]]
+    dotted = ".".join(location)
+    if problem["type"] != "extra_forbidden":
+        return f"{dotted or 'the whole'}: {problem['msg']} (found {problem['input']!r})"
+    known = _known_keys(schema, location[:-1])
+    near = difflib.get_close_matches(location[-1], known, n=1)
+    advice = f"did you mean '{near[0]}'?" if near else f"known are {', '.join(sorted(known))}"
+    return f"'{dotted}' is unknown, {advice}"
+
+
+def _known_keys(schema: type[BaseModel], groups: list[str]) -> list[str]:
+    for group in groups:
+        field = schema.model_fields.get(group)
+        inner = field.annotation if field else None
+        if not (isinstance(inner, type) and issubclass(inner, BaseModel)):
+            return []
+        schema = inner
+    return list(schema.model_fields)

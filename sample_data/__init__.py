@@ -1,0 +1,1 @@
+"""Small simulated images with their truth."""
