@@ -19,9 +19,9 @@ class Config(BaseModel):
 
     Examples
     --------
-    >>> from pydantic import Field, PositiveInt
     >>> class Tiling(Config):
-    ...     tile_px: PositiveInt = Field(default=512, description="side of a square tile")
+    ...     tile_px: int = 512
+    ...     "Side of a square tile."
     >>> Tiling.from_settings({"tile_px": 256}).tile_px
     256
     """
