@@ -88,7 +88,9 @@ def _deep_copy(settings: dict[str, Any]) -> dict[str, Any]:
 def _apply_override(settings: dict[str, Any], override: str) -> None:
     key, equals, text = override.partition("=")
     if not equals or not key.strip():
-        raise ConfigError(f"'{override}' is no setting.", hint="Write it as --set group.name=value.")
+        raise ConfigError(
+            f"'{override}' is no setting.", hint="Write it as --set group.name=value."
+        )
     *groups, name = key.strip().split(".")
     for group in groups:
         inner = settings.setdefault(group, {})

@@ -37,9 +37,7 @@ class Grid:
     shape: tuple[int, int]
 
     @classmethod
-    def at_scale(
-        cls, image_shape: tuple[int, int], scale: float | tuple[float, float]
-    ) -> Grid:
+    def at_scale(cls, image_shape: tuple[int, int], scale: float | tuple[float, float]) -> Grid:
         """Grid with about ``scale`` grid pixels an image pixel, along (y, x)."""
         along_y, along_x = (scale, scale) if isinstance(scale, float | int) else scale
         height, width = image_shape
