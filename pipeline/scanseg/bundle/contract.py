@@ -51,7 +51,7 @@ class Normalisation(Config):
 class Architecture(Config):
     """Which network of the registry, and its arguments."""
 
-    name: str = "unet"
+    name: str = "compact-unet"
     """Name in the registry of ``scanseg.nets``."""
     arguments: dict[str, Any] = Field(default_factory=dict)
     """What the registry passes to the network."""
