@@ -1,0 +1,198 @@
+"""HDF5: the layouts of other programs where they are known, else the images found in it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from scanseg.errors import Unsupported
+from scanseg.micrograph import RealImage, Signal
+from scanseg.readers._arrays import layout_of
+from scanseg.readers._channel import Channel
+from scanseg.readers._registry import reads
+from scanseg.readers._safety import check_ratio
+from scanseg.readers._signals import signal_of
+
+if TYPE_CHECKING:
+    import h5py
+
+__all__ = ["attribute", "dataset_channel", "layout", "read_hdf5"]
+
+FORMAT = "HDF5"
+
+Recognise = Callable[["h5py.File"], bool]
+LoadLayout = Callable[["h5py.File", Path], Sequence[Channel]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Layout:
+    format: str
+    recognises: Recognise
+    load: LoadLayout
+
+
+_LAYOUTS: list[_Layout] = []
+
+
+def layout(format: str, *, recognises: Recognise) -> Callable[[LoadLayout], LoadLayout]:
+    """Register a function as the reader of a program's way to arrange an HDF5 file."""
+
+    def register(load: LoadLayout) -> LoadLayout:
+        _LAYOUTS.append(_Layout(format, recognises, load))
+        return load
+
+    return register
+
+
+@reads(FORMAT, ".h5", ".hdf5", ".emd", ".hspy", ".nxs", starts_with=[b"\x89HDF\r\n\x1a\n"])
+def read_hdf5(path: Path) -> Sequence[Channel]:
+    """Read an HDF5 file: by its layout where that is known, else every image-like dataset."""
+    import h5py
+
+    with h5py.File(path, "r") as file:
+        for known in _LAYOUTS:
+            if known.recognises(file):
+                return known.load(file, path)
+        return _any_images(file, path)
+
+
+def dataset_channel(
+    dataset: h5py.Dataset,
+    path: Path,
+    *,
+    name: str,
+    shape: tuple[int, int],
+    n_frames: int,
+    frame: Callable[[h5py.Dataset, int], RealImage],
+    **known: Any,
+) -> Channel:
+    """Make a channel that reopens the file for every frame it loads.
+
+    Parameters
+    ----------
+    dataset
+        Where the pixels are.
+    shape
+        (height, width) of a frame.
+    frame
+        Takes the open dataset and an index, returns the pixels.
+    known
+        Calibration, signal and whatever else a Channel takes.
+    """
+    import h5py
+
+    declared_bytes = prod(dataset.shape) * dataset.dtype.itemsize
+    check_ratio(path, FORMAT, declared_bytes, path.stat().st_size)
+    address = dataset.name
+
+    def load(index: int) -> RealImage:
+        with h5py.File(path, "r") as file:
+            return np.asarray(frame(file[address], index))
+
+    return Channel(
+        name=name,
+        shape=shape,
+        n_frames=n_frames,
+        bytes_per_pixel=dataset.dtype.itemsize,
+        load=load,
+        **known,
+    )
+
+
+def attribute(node: Any, name: str, default: Any = None) -> Any:
+    """Read an attribute as plain Python: text decoded, arrays of one element unpacked."""
+    value = node.attrs.get(name, default)
+    if isinstance(value, np.ndarray) and value.size == 1:
+        value = value.reshape(-1)[0]
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def _any_images(file: h5py.File, path: Path) -> Sequence[Channel]:
+    """Take every numeric dataset of two or three dimensions that is no table."""
+    import h5py
+
+    channels: list[Channel] = []
+    n_complex = 0
+
+    def visit(name: str, node: h5py.Dataset | h5py.Group) -> None:
+        nonlocal n_complex
+        if not isinstance(node, h5py.Dataset) or node.shape is None:
+            return
+        if "thumbnail" in name.lower() or attribute(node, "CLASS") == "DIMENSION_SCALE":
+            return
+        n_complex += node.dtype.kind == "c" and len(node.shape) >= 2
+        cut = layout_of(node.shape, node.dtype)
+        if cut is None or cut.n_samples > 1:
+            return
+        channels.append(
+            dataset_channel(
+                node,
+                path,
+                name=name,
+                shape=(cut.height, cut.width),
+                n_frames=cut.n_frames,
+                frame=_frame_of(node.shape),
+                signal=_signal(node, file, name),
+            )
+        )
+
+    file.visititems(visit)
+    if n_complex and not channels:
+        raise Unsupported(
+            path,
+            "its images are complex, and an image has one real value a pixel.",
+            format=FORMAT,
+            hint="Save the amplitude or the phase.",
+        )
+    return channels
+
+
+def _frame_of(shape: tuple[int, ...]) -> Callable[[h5py.Dataset, int], RealImage]:
+    """Index one frame, axes of length 1 dropped as ``layout_of`` drops them."""
+    trailing = (0,) if len(shape) == 4 and shape[-1] == 1 else ()
+    body = shape[: len(shape) - len(trailing)]
+    n_leading = 0
+    while len(body) - n_leading > 2 and body[n_leading] == 1:
+        n_leading += 1
+    leading = (0,) * n_leading
+    rest = body[n_leading:]
+    if len(rest) == 3 and rest[-1] == 1 and min(rest[:2]) > 1:
+        return lambda dataset, index: np.asarray(dataset[(*leading, ..., 0, *trailing)])
+    if len(rest) == 2:
+        return lambda dataset, index: np.asarray(dataset[(*leading, ..., *trailing)])
+    return lambda dataset, index: np.asarray(dataset[(*leading, index, ..., *trailing)])
+
+
+def _signal(node: h5py.Dataset, file: h5py.File, name: str) -> Signal:
+    """Signal of a dataset, from its name, its attributes, or the metadata text beside it."""
+    texts = [name.rpartition("/")[2]]
+    texts += [attribute(node, key) for key in ("signal", "detector", "title", "type of data")]
+    beside = file.get("metadata")
+    described = [attribute(node, "metadata"), beside[()] if _is_text(beside) else None]
+    texts += [_type_of_data(text) for text in described]
+    return signal_of(*(text for text in texts if text))
+
+
+def _is_text(node: Any) -> bool:
+    return getattr(node, "shape", None) == () and node.dtype.kind in "OS"
+
+
+def _type_of_data(text: Any) -> str | None:
+    """Entry ``type of data`` of a JSON description (the graphene libraries of pycroscopy)."""
+    if isinstance(text, bytes):
+        text = text.decode("utf-8", "replace")
+    if not isinstance(text, str):
+        return None
+    try:
+        entries = json.loads(text)
+    except ValueError:
+        return None
+    return entries.get("type of data") if isinstance(entries, dict) else None
