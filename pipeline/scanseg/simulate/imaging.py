@@ -1,0 +1,192 @@
+"""How columns become counts: probe, scan, dose and detector."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+from scipy import fft, ndimage
+
+from scanseg.micrograph import FloatImage
+
+__all__ = ["Detector", "Probe", "count", "distort_scan", "render_columns", "row_jitter", "spread"]
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """What a column looks like.
+
+    Parameters
+    ----------
+    sigma_px
+        Width (s.d.) of the round core, source size and thermal motion included.
+    tail_fraction
+        Part of the intensity that lies in the tails.
+    tail_sigma_px
+        Width of the tails.
+    astigmatism
+        Extra width along one direction, as a fraction of ``sigma_px``.
+    astigmatism_angle_rad
+        That direction, from y towards x.
+    """
+
+    sigma_px: float
+    tail_fraction: float = 0.0
+    tail_sigma_px: float = 1.0
+    astigmatism: float = 0.0
+    astigmatism_angle_rad: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Detector:
+    """What happens to the counts after they were counted.
+
+    Parameters
+    ----------
+    read_noise
+        S.d. of the Gaussian read-out noise in counts.
+    lag
+        Part of a pixel's signal that is carried on to the next along the fast axis.
+    gain, offset
+        Numbers a count, and the number for no count.
+    filter_sigma_px
+        Width of a smoothing that was applied to the counts; 0 for raw data.
+    levels
+        Number of grey levels the image was quantised to; 0 for none.
+    """
+
+    read_noise: float = 0.0
+    lag: float = 0.0
+    gain: float = 1.0
+    offset: float = 0.0
+    filter_sigma_px: float = 0.0
+    levels: int = 0
+
+
+@njit(cache=True, nogil=True)
+def render_columns(
+    shape: tuple[int, int],
+    position_px: NDArray[np.float64],
+    peak: NDArray[np.float64],
+    sigma_px: float,
+    row_shift_px: NDArray[np.float64],
+) -> FloatImage:
+    """Sum of round Gaussians, sampled where the beam was.
+
+    Parameters
+    ----------
+    shape
+        (height, width).
+    position_px
+        (y, x), shape (N, 2).
+    peak
+        Height of each Gaussian, shape (N,).
+    sigma_px
+        Their width.
+    row_shift_px
+        How far along x the beam was off in each row, shape (height,).
+
+    Returns
+    -------
+    image
+        Shape (height, width). Gaussians are cut at 4.5 widths, where 4e-5 of the peak is left.
+    """
+    height, width = shape
+    image = np.zeros((height, width), np.float32)
+    reach = 4.5 * sigma_px
+    factor = -0.5 / (sigma_px * sigma_px)
+    for n in range(len(position_px)):
+        y, x = position_px[n, 0], position_px[n, 1]
+        for i in range(max(0, int(np.ceil(y - reach))), min(height, int(y + reach) + 1)):
+            along_y = peak[n] * np.exp(factor * (i - y) ** 2)
+            centre = x - row_shift_px[i]
+            # exp of a square, stepped: two multiplications a pixel in place of one exp.
+            first = max(0, int(np.ceil(centre - reach)))
+            last = min(width, int(centre + reach) + 1)
+            value = along_y * np.exp(factor * (first - centre) ** 2)
+            ratio = np.exp(factor * (2.0 * (first - centre) + 1.0))
+            decay = np.exp(2.0 * factor)
+            for j in range(first, last):
+                image[i, j] += value
+                value *= ratio
+                ratio *= decay
+    return image
+
+
+def spread(image: FloatImage, probe: Probe) -> FloatImage:
+    """Give round cores their astigmatism and their tails, in Fourier space (edges wrap round)."""
+    if not probe.tail_fraction and not probe.astigmatism:
+        return image
+    height, width = image.shape
+    ky = 2 * np.pi * fft.fftfreq(height)[:, None].astype(np.float32)
+    kx = 2 * np.pi * fft.rfftfreq(width)[None].astype(np.float32)
+    cos, sin = np.cos(probe.astigmatism_angle_rad), np.sin(probe.astigmatism_angle_rad)
+    along = (cos * ky + sin * kx) * (probe.astigmatism * probe.sigma_px)
+    core = np.exp(-0.5 * along**2)
+    tail = np.exp(-0.5 * probe.tail_sigma_px**2 * (ky**2 + kx**2))
+    response = (1 - probe.tail_fraction) * core + probe.tail_fraction * tail
+    spectrum = fft.rfft2(image) * response.astype(np.float32)
+    return np.asarray(fft.irfft2(spectrum, s=image.shape), np.float32)
+
+
+def distort_scan(
+    position_px: NDArray[np.float64], shape: tuple[int, int], rng: np.random.Generator, *, shear: float
+) -> NDArray[np.float64]:
+    """Drift during a scan: shear and stretch along the slow axis, and fly-back at the row starts."""
+    along_x, along_y = rng.normal(0, shear, 2)
+    y, x = position_px.T
+    middle = y - shape[0] / 2
+    fly_back = rng.exponential(0.4 * shear) * shape[1] * np.exp(-np.maximum(x, 0) / (0.05 * shape[1]))
+    return np.stack([y + along_y * middle, x + along_x * middle + fly_back], 1)
+
+
+def row_jitter(
+    n_rows: int, rng: np.random.Generator, *, jitter_px: float, hum_px: float
+) -> NDArray[np.float64]:
+    """How far each row starts off: noise correlated over a few rows, and mains hum; shape (n_rows,)."""
+    noise = ndimage.gaussian_filter1d(rng.normal(size=n_rows), rng.uniform(0.3, 2.0))
+    noise *= jitter_px / max(float(noise.std()), 1e-9)
+    phase = 2 * np.pi * (np.arange(n_rows) / rng.uniform(3.0, 40.0) + rng.uniform())
+    return np.asarray(noise + hum_px * np.sin(phase))
+
+
+def count(expected: FloatImage, rng: np.random.Generator, detector: Detector) -> FloatImage:
+    """Counts of one exposure.
+
+    Parameters
+    ----------
+    expected
+        Expected counts, shape (height, width).
+    """
+    many = float(expected.min()) > 100.0  # there a normal deviate differs by less than 0.1 sigma
+    if many:
+        noise = rng.standard_normal(expected.shape, dtype=np.float32)
+        counts = expected + np.sqrt(expected) * noise
+    else:
+        counts = rng.poisson(np.maximum(expected, 0)).astype(np.float32)
+    if detector.lag:
+        counts = ndimage.convolve1d(counts, _lag_kernel(detector.lag), axis=1, mode="nearest")
+    if detector.read_noise:
+        noise = rng.standard_normal(expected.shape, dtype=np.float32)
+        counts += np.float32(detector.read_noise) * noise
+    if detector.filter_sigma_px:
+        counts = ndimage.gaussian_filter(counts, detector.filter_sigma_px, truncate=3.0)
+    counts = counts * np.float32(detector.gain) + np.float32(detector.offset)
+    return _quantise(counts, detector.levels) if detector.levels else counts
+
+
+def _lag_kernel(lag: float) -> NDArray[np.float64]:
+    """Exponential decay towards later pixels, centred so that its mean shift is taken back."""
+    tail = lag ** np.arange(4)
+    kernel = np.zeros(7)
+    kernel[3:] = tail / tail.sum()
+    shift = float((kernel * np.arange(-3, 4)).sum())
+    return np.asarray((1 - shift) * kernel + shift * np.roll(kernel, -1))
+
+
+def _quantise(image: FloatImage, levels: int) -> FloatImage:
+    low, high = np.percentile(image[::4, ::4], (0.05, 99.95))
+    step = max(float(high - low), 1e-6) / (levels - 1)
+    return np.asarray(np.clip(np.round((image - low) / step), 0, levels - 1), np.float32)

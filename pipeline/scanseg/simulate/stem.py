@@ -1,0 +1,336 @@
+"""Atom-resolved STEM images with the exact position, species and visibility of every column.
+
+The order is that of a microscope: a scene of columns, the probe that scans it, the electrons that
+are counted. Dark-field images are incoherent: expected counts are the columns' cross-sections times
+the dose, behind the probe, on a background. Bright-field-like images (ABF, BF) are a bright
+background from which the columns take away.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field, NonNegativeFloat
+
+from scanseg.config import Config
+from scanseg.micrograph import FloatImage, Micrograph, Signal
+from scanseg.simulate.columns import Columns, nearest_distance
+from scanseg.simulate.imaging import (
+    Detector,
+    Probe,
+    count,
+    distort_scan,
+    render_columns,
+    row_jitter,
+    spread,
+)
+from scanseg.simulate.scenery import granular_field, smooth_field
+from scanseg.simulate.scenes import Layout, Scene, build_scene
+
+__all__ = ["SimulatedStem", "StemScene", "simulate"]
+
+Range = tuple[float, float]
+
+# The field of view is rendered with this margin, so that Fourier wrap-round stays outside.
+MARGIN_PX = 12
+# A column weaker than this part of the strongest one beside it cannot be told from its flank.
+FAINT = 0.07
+# Columns closer than this many probe widths make one peak (Sparrow: 2 for equal ones).
+UNRESOLVED = 2.15
+
+
+class StemScene(Config):
+    """What is drawn, and from which ranges. A range is (low, high)."""
+
+    materials: tuple[str, ...] = ()
+    """Crystals to draw from, as ``SrTiO3[001]``; empty for all that are known."""
+    random_lattice_fraction: float = Field(default=0.4, ge=0, le=1)
+    """Part of the images that show a lattice of no known crystal."""
+    layouts: dict[Layout, NonNegativeFloat] = {
+        "crystal": 0.30,
+        "grains": 0.15,
+        "edge": 0.17,
+        "particle": 0.14,
+        "isolated": 0.14,
+        "empty": 0.10,
+    }
+    """How often each layout is drawn, in any unit."""
+    signal: Literal["dark-field", "bright-field", "any"] = "any"
+    """Bright columns on dark (HAADF), dark columns on bright (ABF), or one in four of the latter."""
+    spacing_px: Range = (7.0, 18.0)
+    """Square root of the area a column takes, in pixels, drawn with equal weight a factor."""
+    sigma_of_spacing: Range = (0.14, 0.36)
+    """Width (s.d.) of a column over the distance of the nearest two."""
+    counts_per_column: Range = (3.0, 30_000.0)
+    """Counts of a typical column, drawn with equal weight a factor; used when no dose is given."""
+    dose_e_per_a2: Range | None = None
+    """Dose in electrons per square angstrom; sets the counts where it is given."""
+    background_of_peak: Range = (0.02, 2.0)
+    """Even background over the height of a typical column, drawn with equal weight a factor."""
+    disorder: float = Field(default=1.0, ge=0)
+    """Scales defects, displacements, contamination, scan distortion and detector faults; 0 is none."""
+    visible_snr: NonNegativeFloat = 1.5
+    """Signal-to-noise ratio behind a matched filter from which a column counts as visible."""
+
+    def magnified(self, factor: float) -> StemScene:
+        """The same scene with ``factor`` times as many pixels a spacing."""
+        low, high = self.spacing_px
+        return self.model_copy(update={"spacing_px": (low * factor, high * factor)})
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SimulatedStem:
+    """An image and its truth; N columns lie in the field of view.
+
+    Parameters
+    ----------
+    image
+        What the file would hold, shape (height, width).
+    position_px
+        (y, x), shape (N, 2).
+    species
+        Chemical symbols, shape (N,).
+    peak
+        Height above the surroundings in expected counts, shape (N,); negative for dark columns.
+    visible
+        Whether the column can be told from noise, flanks and speckle, shape (N,).
+    sigma_px
+        Width of a column.
+    spacing_px
+        Distance of nearest visible columns: the median; nan without any pair.
+    pixel_size_nm
+        Along y and x alike.
+    dose_e_per_a2
+        Dose; nan where there is nothing to scatter.
+    signal
+        HAADF or ABF.
+    description
+        Layout and material.
+    """
+
+    image: FloatImage
+    position_px: NDArray[np.float64]
+    species: NDArray[np.str_]
+    peak: NDArray[np.float64]
+    visible: NDArray[np.bool_]
+    sigma_px: float
+    spacing_px: float
+    pixel_size_nm: float
+    dose_e_per_a2: float
+    signal: Signal
+    description: str
+
+    def micrograph(self) -> Micrograph:
+        """The image as a reader would return it."""
+        return Micrograph(
+            self.image,
+            pixel_size_nm=(self.pixel_size_nm, self.pixel_size_nm),
+            signal=self.signal,
+            channel=self.signal.value,
+            source=f"simulated: {self.description}",
+        )
+
+
+def simulate(
+    rng: np.random.Generator, *, shape: tuple[int, int] = (256, 256), config: StemScene | None = None
+) -> SimulatedStem:
+    """Simulate one image.
+
+    Parameters
+    ----------
+    rng
+        Source of all randomness: the same state gives the same image.
+    shape
+        (height, width) in pixels.
+    config
+        What to draw.
+    """
+    config = config or StemScene()
+    padded = (shape[0] + 2 * MARGIN_PX, shape[1] + 2 * MARGIN_PX)
+    scene = build_scene(rng, padded, config)
+    probe = _draw_probe(rng, scene, config)
+    columns, position = _scan(rng, scene, padded, config)
+    typical = _typical_strength(columns)
+    peak_counts = _typical_peak(rng, typical, probe, config)
+    peak = columns.strength * (peak_counts / typical)
+    bright_field = scene.bright_field
+
+    jitter = _draw_jitter(rng, padded[0], scene.spacing_px, config)
+    signal = spread(render_columns(padded, position, peak, probe.sigma_px, jitter), probe)
+    background, speckle = _background(rng, scene, padded, peak_counts, probe, config)
+    if bright_field:
+        depth = rng.uniform(0.08, 0.5)
+        level = peak_counts / depth
+        expected = level * np.maximum(
+            1.0 - depth * (signal + (background - background.mean())) / peak_counts, 0.05
+        )
+    else:
+        expected = signal + background
+    detector = _draw_detector(rng, expected, config)
+    image = count(np.asarray(expected, np.float32), rng, detector)
+
+    inside = _inside(position, shape)
+    at = position[inside]
+    local = expected[tuple(np.clip(np.round(at).astype(int), 0, np.array(padded) - 1).T)]
+    noise = np.sqrt(np.maximum(local, 1e-9) + detector.read_noise**2)
+    snr = peak[inside] * np.sqrt(np.pi) * probe.sigma_px / noise
+    # A smoothing filter or a slow detector blurs columns as it blurs noise: no ratio changes.
+    visible = snr >= config.visible_snr
+    visible &= _stands_out(position, peak, probe.sigma_px)[inside]
+    visible &= peak[inside] > 1.5 * speckle
+    truth = at - MARGIN_PX
+    sign = -1.0 if bright_field else 1.0
+    nearest = nearest_distance(truth[visible])
+    return SimulatedStem(
+        image=np.ascontiguousarray(image[MARGIN_PX:-MARGIN_PX, MARGIN_PX:-MARGIN_PX]),
+        position_px=truth,
+        species=columns.species[inside],
+        peak=sign * peak[inside],
+        visible=visible,
+        sigma_px=probe.sigma_px,
+        spacing_px=float(np.median(nearest)) if len(nearest) > 1 else float("nan"),
+        pixel_size_nm=scene.pixel_size_nm,
+        dose_e_per_a2=_dose(peak_counts, typical, probe) if len(columns) else float("nan"),
+        signal=Signal.ABF if bright_field else Signal.HAADF,
+        description=scene.description,
+    )
+
+
+def _log_uniform(rng: np.random.Generator, limits: Range) -> float:
+    low, high = limits
+    return float(low * (high / low) ** rng.uniform())
+
+
+def _draw_probe(rng: np.random.Generator, scene: Scene, config: StemScene) -> Probe:
+    sigma = max(rng.uniform(*config.sigma_of_spacing) * scene.nearest_px, 0.9)
+    # Half of the probes are nearly clean, half have the tails of real ones.
+    tails = float(rng.choice([0.0, rng.uniform(0.05, 0.4)])) * min(config.disorder, 1.0)
+    return Probe(
+        sigma_px=sigma,
+        tail_fraction=tails,
+        tail_sigma_px=sigma * rng.uniform(2.0, 4.0),
+        astigmatism=min(config.disorder, 1.0) * max(0.0, rng.normal(0.0, 0.35)),
+        astigmatism_angle_rad=rng.uniform(0, np.pi),
+    )
+
+
+def _scan(
+    rng: np.random.Generator, scene: Scene, shape: tuple[int, int], config: StemScene
+) -> tuple[Columns, NDArray[np.float64]]:
+    """Columns of the scene and where the scan puts them, in padded pixels."""
+    position = scene.columns.position_nm / scene.pixel_size_nm - 0.5
+    if config.disorder and rng.uniform() < 0.5:
+        position = distort_scan(position, shape, rng, shear=0.012 * config.disorder)
+    near = _inside(position, shape, margin=5.0 * scene.spacing_px, origin=0)
+    return scene.columns.select(near), position[near]
+
+
+def _inside(
+    position: NDArray[np.float64], shape: tuple[int, int], *, margin: float = 0.0,
+    origin: int = MARGIN_PX,
+) -> NDArray[np.bool_]:  # fmt: skip
+    y, x = (position - origin).T
+    return (
+        (y > -0.5 - margin) & (y < shape[0] - 0.5 + margin)
+        & (x > -0.5 - margin) & (x < shape[1] - 0.5 + margin)
+    )  # fmt: skip
+
+
+def _typical_strength(columns: Columns) -> float:
+    """Median strength of the columns that are meant to be seen."""
+    if not len(columns):
+        return 1.0
+    strong = columns.strength[columns.strength > 0.15 * columns.strength.max()]
+    return float(np.median(strong))
+
+
+def _typical_peak(
+    rng: np.random.Generator, typical: float, probe: Probe, config: StemScene
+) -> float:
+    """Expected counts at the top of a typical column."""
+    counts = _log_uniform(rng, config.counts_per_column)
+    if config.dose_e_per_a2 is not None:
+        counts = _log_uniform(rng, config.dose_e_per_a2) * typical
+    return counts / (2 * np.pi * probe.sigma_px**2)
+
+
+def _dose(peak_counts: float, typical: float, probe: Probe) -> float:
+    return float(peak_counts * 2 * np.pi * probe.sigma_px**2 / typical)
+
+
+def _draw_jitter(
+    rng: np.random.Generator, n_rows: int, spacing_px: float, config: StemScene
+) -> NDArray[np.float64]:
+    if not config.disorder or rng.uniform() < 0.4:
+        return np.zeros(n_rows)
+    largest = 0.04 * spacing_px * config.disorder  # 0.02 to 0.6 px at usual samplings
+    hum = largest * float(rng.choice([0.0, rng.uniform()]))
+    return row_jitter(n_rows, rng, jitter_px=largest * rng.uniform(0.05, 1.0), hum_px=hum)
+
+
+def _background(
+    rng: np.random.Generator, scene: Scene, shape: tuple[int, int], peak: float, probe: Probe,
+    config: StemScene,
+) -> tuple[FloatImage, float]:  # fmt: skip
+    """Expected counts of all that is no column, and the rms of its speckle on the crystal."""
+    level = _log_uniform(rng, config.background_of_peak)
+    background = np.full(shape, level, np.float32)
+    speckle = 0.0
+    if config.disorder:
+        if rng.uniform() < 0.6:  # wedges and slow changes of thickness
+            slow = smooth_field(shape, rng, feature_px=rng.uniform(0.4, 1.5) * max(shape))
+            background *= np.exp(np.clip(rng.uniform(0, 0.5) * config.disorder * slow, -2, 2))
+        if rng.uniform() < 0.35:  # contamination: bright and smooth, often brighter than atoms
+            size = rng.uniform(1.5, 8.0) * scene.spacing_px
+            dirt = smooth_field(shape, rng, feature_px=size) - rng.uniform(-0.5, 1.5)
+            background += np.float32(_log_uniform(rng, (0.2, 3.0))) * np.maximum(dirt, 0)
+        if scene.support is not None:
+            grain = probe.sigma_px * rng.uniform(0.75, 2.2)
+            grains = granular_field(shape, rng, grain_px=grain)
+            strength = _log_uniform(rng, (0.05, 0.45)) * config.disorder
+            outside = strength * _log_uniform(rng, (1.0, 5.0))
+            amplitude = np.where(scene.support, outside, strength if scene.film else 0.0)
+            background += (amplitude * (grains + 1.5)).astype(np.float32)
+            speckle = strength * peak if scene.film else 0.0
+    return np.maximum(background, 0.0) * np.float32(peak), speckle
+
+
+def _draw_detector(
+    rng: np.random.Generator, expected: FloatImage, config: StemScene
+) -> Detector:
+    if not config.disorder:
+        return Detector()
+    noise = float(np.sqrt(max(float(expected.mean()), 1e-6)))
+    return Detector(
+        read_noise=float(rng.choice([0.0, rng.uniform(0, 0.7)], p=[0.6, 0.4])) * noise,
+        lag=float(rng.choice([0.0, rng.uniform(0.05, 0.6)], p=[0.7, 0.3])),
+        gain=_log_uniform(rng, (0.1, 50.0)),
+        offset=float(rng.choice([0.0, rng.uniform(0, 1000.0)])),
+        filter_sigma_px=float(rng.choice([0.0, rng.uniform(0.5, 1.6)], p=[0.75, 0.25])),
+        levels=int(rng.choice([0, 256, rng.integers(12, 80)], p=[0.65, 0.25, 0.1])),
+    )
+
+
+def _stands_out(
+    position: NDArray[np.float64], peak: NDArray[np.float64], sigma_px: float
+) -> NDArray[np.bool_]:
+    """Whether each column is a peak of its own beside its neighbours, shape (N,)."""
+    from scipy.spatial import cKDTree
+
+    alone = np.ones(len(position), bool)
+    if len(position) < 2:
+        return alone
+    tree = cKDTree(position)
+    pairs = tree.query_pairs(6.0 * sigma_px, output_type="ndarray")
+    gap = np.hypot(*(position[pairs[:, 0]] - position[pairs[:, 1]]).T)
+    for one, other in (pairs.T, pairs[:, ::-1].T):
+        weak = peak[one] <= peak[other]
+        ratio = peak[one] / np.maximum(peak[other], 1e-12)
+        # The weaker the column, the farther it must be: its top has to rise above the flank.
+        needed = sigma_px * np.sqrt(UNRESOLVED**2 + 2.0 * np.log(1.0 / np.clip(ratio, 1e-6, 1.0)))
+        hidden = weak & ((gap < needed) | (ratio < FAINT))
+        alone[one[hidden]] = False
+    return alone
