@@ -173,7 +173,7 @@ def _frame_of(shape: tuple[int, ...]) -> Callable[[h5py.Dataset, int], RealImage
 
 def _signal(node: h5py.Dataset, file: h5py.File, name: str) -> Signal:
     """Signal of a dataset, from its name, its attributes, or the metadata text beside it."""
-    texts = [name.rpartition("/")[2]]
+    texts: list[str | None] = [name.rpartition("/")[2]]
     texts += [attribute(node, key) for key in ("signal", "detector", "title", "type of data")]
     beside = file.get("metadata")
     described = [attribute(node, "metadata"), beside[()] if _is_text(beside) else None]

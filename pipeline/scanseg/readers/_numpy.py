@@ -41,7 +41,13 @@ def read_npy(path: Path) -> Sequence[Channel]:
     return [_channel("", layout, dtype, load, path, "NPY")]
 
 
-@reads("NPZ", ".npz", recognises=lambda header: _is_npz(header))
+def _is_npz(header: bytes) -> bool:
+    """Whether the first member of a zip archive is an array (a Word file is a zip archive too)."""
+    name_length = int.from_bytes(header[26:28], "little")
+    return header.startswith(b"PK\x03\x04") and header[30 : 30 + name_length].endswith(b".npy")
+
+
+@reads("NPZ", ".npz", recognises=_is_npz)
 def read_npz(path: Path) -> Sequence[Channel]:
     """Read every image-like array of an archive; names of the arrays are the channels."""
     channels = []
@@ -63,12 +69,6 @@ def read_npz(path: Path) -> Sequence[Channel]:
             load = _from_archive(path, name, layout, n_bytes)
             channels.append(_channel(name, layout, dtype, load, path, "NPZ"))
     return channels
-
-
-def _is_npz(header: bytes) -> bool:
-    """Whether the first member of a zip archive is an array (a Word file is a zip archive too)."""
-    name_length = int.from_bytes(header[26:28], "little")
-    return header.startswith(b"PK\x03\x04") and header[30 : 30 + name_length].endswith(b".npy")
 
 
 def _from_archive(path: Path, name: str, layout: Layout, n_bytes: int) -> Any:
@@ -103,9 +103,7 @@ def _channel(
     )
 
 
-def _header(
-    file: BinaryIO | Any, path: Path, format: str
-) -> tuple[tuple[int, ...], np.dtype[Any]]:
+def _header(file: BinaryIO | Any, path: Path, format: str) -> tuple[tuple[int, ...], np.dtype[Any]]:
     version = np.lib.format.read_magic(file)
     read_header = {
         (1, 0): np.lib.format.read_array_header_1_0,

@@ -182,7 +182,7 @@ def _calibration(
     if isinstance(pixel_size_nm, int | float):
         pixel_size_nm = (float(pixel_size_nm), float(pixel_size_nm))
     low, high = PLAUSIBLE_PIXEL_SIZE_NM
-    if len(pixel_size_nm) != 2 or not all(low <= size <= high for size in pixel_size_nm):
+    if not all(low <= size <= high for size in pixel_size_nm):
         raise ConfigError(
             f"A pixel size of {pixel_size_nm} nm is outside {low:g} to {high:g} nm.",
             hint="Give the distance between two pixels in nanometres, one number or (y, x).",

@@ -46,7 +46,10 @@ _READERS: dict[str, Reader] = {}
 
 
 def reads(
-    format: str, *suffixes: str, starts_with: Sequence[bytes] = (), recognises: Recognise | None = None
+    format: str,
+    *suffixes: str,
+    starts_with: Sequence[bytes] = (),
+    recognises: Recognise | None = None,
 ) -> Callable[[Load], Load]:
     """Register a function as the reader of a format.
 

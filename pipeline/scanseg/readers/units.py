@@ -44,7 +44,7 @@ _SECONDS = {
 
 
 def length_nm(value: object, unit: object) -> float | None:
-    """Bring a length to nanometres.
+    r"""Bring a length to nanometres.
 
     Parameters
     ----------
@@ -52,7 +52,7 @@ def length_nm(value: object, unit: object) -> float | None:
         A positive number, or text that holds one.
     unit
         As the file writes it: ``nm``, ``µm`` with either of its two characters or escaped as
-        ``\\u00B5m``, ``micron``, ``Å``, ``[n_m]``, ...
+        ``\u00B5m``, ``micron``, ``Å``, ``[n_m]``, ...
 
     Returns
     -------
