@@ -51,6 +51,8 @@ class Scene:
         Where amorphous material is, shape (height, width); None where there is none at all.
     film
         Whether a thinner amorphous film also lies over the crystal.
+    sparse
+        Whether the columns are single atoms on the amorphous material, not a crystal beside it.
     bright_field
         Whether columns are dark on bright.
     description
@@ -63,6 +65,7 @@ class Scene:
     nearest_px: float
     support: Mask | None
     film: bool
+    sparse: bool
     bright_field: bool
     description: str
 
@@ -104,6 +107,7 @@ def build_scene(rng: np.random.Generator, shape: tuple[int, int], config: StemSc
         nearest_px=nearest_nm / pixel_size_nm,
         support=support,
         film=bool(rng.uniform() < 0.5),
+        sparse=layout == "isolated",
         bright_field=bright_field,
         description=f"{layout} {name}",
     )
@@ -160,7 +164,7 @@ def _lay_out(
     """Columns of a layout, and where amorphous material takes their place."""
     draw = grain if callable(grain) else Columns.none
     if layout == "empty":
-        return Columns.none(), rng.uniform(size=1)[0] < np.full(shape, 0.7)
+        return Columns.none(), np.full(shape, rng.uniform() < 0.7)
     if layout == "isolated":
         return _isolated(rng, draw(), shape, pixel_size_nm, nearest_nm), np.ones(shape, bool)
     columns = draw()

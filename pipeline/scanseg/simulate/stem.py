@@ -64,7 +64,7 @@ class StemScene(Config):
     """Square root of the area a column takes, in pixels, drawn with equal weight a factor."""
     sigma_of_spacing: Range = (0.14, 0.36)
     """Width (s.d.) of a column over the distance of the nearest two."""
-    counts_per_column: Range = (3.0, 30_000.0)
+    counts_per_column: Range = (5.0, 20_000.0)
     """Counts of a typical column, drawn with equal weight a factor; used when no dose is given."""
     dose_e_per_a2: Range | None = None
     """Dose in electrons per square angstrom; sets the counts where it is given."""
@@ -174,13 +174,14 @@ def simulate(
 
     inside = _inside(position, shape)
     at = position[inside]
-    local = expected[tuple(np.clip(np.round(at).astype(int), 0, np.array(padded) - 1).T)]
-    noise = np.sqrt(np.maximum(local, 1e-9) + detector.read_noise**2)
+    pixel = tuple(np.clip(np.round(at).astype(int), 0, np.array(padded) - 1).T)
+    noise = np.sqrt(np.maximum(expected[pixel], 1e-9) + detector.read_noise**2)
     snr = peak[inside] * np.sqrt(np.pi) * probe.sigma_px / noise
     # A smoothing filter or a slow detector blurs columns as it blurs noise: no ratio changes.
-    visible = snr >= config.visible_snr
+    # A lattice tells where to look; a lone atom has to beat every fluctuation of the whole image.
+    visible = snr >= config.visible_snr * (2.5 if scene.sparse else 1.0)
     visible &= _stands_out(position, peak, probe.sigma_px)[inside]
-    visible &= peak[inside] > 1.5 * speckle
+    visible &= peak[inside] > 2.0 * speckle[pixel]
     truth = at - MARGIN_PX
     sign = -1.0 if bright_field else 1.0
     nearest = nearest_distance(truth[visible])
@@ -274,28 +275,27 @@ def _draw_jitter(
 def _background(
     rng: np.random.Generator, scene: Scene, shape: tuple[int, int], peak: float, probe: Probe,
     config: StemScene,
-) -> tuple[FloatImage, float]:  # fmt: skip
-    """Expected counts of all that is no column, and the rms of its speckle on the crystal."""
+) -> tuple[FloatImage, FloatImage]:  # fmt: skip
+    """Expected counts of all that is no column, and the rms of its speckle at each pixel."""
     level = _log_uniform(rng, config.background_of_peak)
     background = np.full(shape, level, np.float32)
-    speckle = 0.0
+    speckle = np.zeros(shape, np.float32)
     if config.disorder:
         if rng.uniform() < 0.6:  # wedges and slow changes of thickness
             slow = smooth_field(shape, rng, feature_px=rng.uniform(0.4, 1.5) * max(shape))
             background *= np.exp(np.clip(rng.uniform(0, 0.5) * config.disorder * slow, -2, 2))
         if rng.uniform() < 0.35:  # contamination: bright and smooth, often brighter than atoms
-            size = rng.uniform(1.5, 8.0) * scene.spacing_px
+            size = rng.uniform(2.0, 10.0) * scene.spacing_px
+            brightness = _log_uniform(rng, (0.2, 0.5 + size / (3.0 * scene.spacing_px)))
             dirt = smooth_field(shape, rng, feature_px=size) - rng.uniform(-0.5, 1.5)
-            background += np.float32(_log_uniform(rng, (0.2, 3.0))) * np.maximum(dirt, 0)
+            background += np.float32(brightness) * np.maximum(dirt, 0)
         if scene.support is not None:
             grain = probe.sigma_px * rng.uniform(0.75, 2.2)
-            grains = granular_field(shape, rng, grain_px=grain)
-            strength = _log_uniform(rng, (0.05, 0.45)) * config.disorder
-            outside = strength * _log_uniform(rng, (1.0, 5.0))
-            amplitude = np.where(scene.support, outside, strength if scene.film else 0.0)
-            background += (amplitude * (grains + 1.5)).astype(np.float32)
-            speckle = strength * peak if scene.film else 0.0
-    return np.maximum(background, 0.0) * np.float32(peak), speckle
+            film = _log_uniform(rng, (0.03, 0.3)) * config.disorder
+            support = film if scene.sparse else film * _log_uniform(rng, (1.0, 6.0))
+            speckle[:] = np.where(scene.support, support, film if scene.film else 0.0)
+            background += speckle * (granular_field(shape, rng, grain_px=grain) + 1.5)
+    return np.maximum(background, 0.0) * np.float32(peak), speckle * np.float32(peak)
 
 
 def _draw_detector(

@@ -1,1 +1,29 @@
-"""TODO"""
+"""Training: recipes, simulated patches, losses, the loop, and the bundle at its end.
+
+Importing this package loads no torch; training does.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from scanseg.train.recipe import Recipe, read_recipe
+
+if TYPE_CHECKING:
+    from scanseg.bundle import Model
+
+__all__ = ["Recipe", "read_recipe", "train_recipe"]
+
+
+def train_recipe(
+    path: Path, *, output: Path, budget_s: float | None = None, resume: bool = False,
+    start_from: Model | None = None, overrides: tuple[str, ...] = (),
+) -> Model:  # fmt: skip
+    """Train what a recipe says and write it as a bundle; see :mod:`scanseg.train.fit`."""
+    from scanseg.train import fit
+
+    return fit.train_recipe(
+        path, output=output, budget_s=budget_s, resume=resume, start_from=start_from,
+        overrides=overrides,
+    )  # fmt: skip

@@ -1,0 +1,244 @@
+"""From a recipe to a bundle: train, keep the best, calibrate, export."""
+
+from __future__ import annotations
+
+import csv
+import logging
+import os
+import warnings
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, TensorDataset
+
+from scanseg import __version__
+from scanseg.bundle import Model, load_weights, save_bundle
+from scanseg.bundle.contract import ModelContract, Sampling
+from scanseg.errors import ConfigError
+from scanseg.micrograph import FloatImage
+from scanseg.train.card import draw_curves, draw_reliability, write_card
+from scanseg.train.module import SegmentationModule
+from scanseg.train.recipe import Recipe, read_recipe
+from scanseg.train.simulated import Patch, SimulatedPatches
+from scanseg.train.validation import (
+    best_threshold,
+    fit_temperature,
+    reliability,
+    score_detection,
+    validation_patches,
+)
+
+from pytorch_lightning import Trainer, seed_everything  # isort: skip - module.py prepared it
+from pytorch_lightning.callbacks import (  # isort: skip
+    Callback,
+    EarlyStopping,
+    EMAWeightAveraging,
+    ModelCheckpoint,
+)
+from pytorch_lightning.loggers import CSVLogger  # isort: skip
+
+__all__ = ["train_recipe"]
+
+log = logging.getLogger(__name__)
+
+
+def train_recipe(
+    path: Path,
+    *,
+    output: Path,
+    budget_s: float | None = None,
+    resume: bool = False,
+    start_from: Model | None = None,
+    overrides: tuple[str, ...] = (),
+) -> Model:
+    """Train what a recipe says and write it as a bundle.
+
+    Parameters
+    ----------
+    path
+        The recipe.
+    output
+        Folder of the run; gets ``checkpoints/``, ``metrics.csv``, ``curves.png`` and the bundle in
+        a folder with the name of the model.
+    budget_s
+        Seconds the training may take; the learning rate falls to its end within them.
+    resume
+        Go on from the last checkpoint in ``output``.
+    start_from
+        A bundle whose weights are trained further.
+    overrides
+        ``dotted.key=value`` settings on top of the recipe.
+
+    Raises
+    ------
+    ConfigError
+        For a recipe that is not understood, or a run that cannot be resumed.
+    """
+    recipe = read_recipe(path, overrides=overrides)
+    last = output / "checkpoints" / "last.ckpt"
+    if resume and not last.exists():
+        raise ConfigError(
+            f"{output} holds no checkpoint, so there is nothing to go on with.",
+            hint="Start without --resume.",
+        )
+    if last.exists() and not resume:
+        raise ConfigError(
+            f"{output} holds an earlier training.",
+            hint="Go on with it (--resume), or choose another folder.",
+        )
+    output.mkdir(parents=True, exist_ok=True)
+    seed_everything(recipe.seed, verbose=False)
+    patches = validation_patches(recipe)
+    module = SegmentationModule(recipe, patches, budget_s=budget_s)
+    if start_from is not None:
+        load_weights(start_from, module.network)
+    trainer = _trainer(recipe, output)
+    _fit(trainer, module, recipe, patches, last if resume else None)
+    _load_best(module, output)
+    _log_curves(output)
+    return _export(module, recipe, path.name, patches, output / recipe.name)
+
+
+def _trainer(recipe: Recipe, output: Path) -> Trainer:
+    settings, every = recipe.optimisation, recipe.validation.every_steps
+    callbacks: list[Callback] = [
+        ModelCheckpoint(
+            output / "checkpoints", filename="best", monitor="validation_f1", mode="max",
+            save_last=True, enable_version_counter=False,
+        )
+    ]  # fmt: skip
+    if settings.ema_decay:
+        callbacks.append(EMAWeightAveraging(decay=settings.ema_decay))
+    if recipe.validation.patience:
+        callbacks.append(
+            EarlyStopping("validation_f1", mode="max", patience=recipe.validation.patience)
+        )
+    return Trainer(
+        max_steps=recipe.steps,
+        val_check_interval=every,
+        check_val_every_n_epoch=None,
+        precision=settings.precision,
+        gradient_clip_val=settings.clip_norm,
+        callbacks=callbacks,
+        logger=CSVLogger(output, name="", version="logs"),
+        log_every_n_steps=50,
+        num_sanity_val_steps=0,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
+
+
+def _fit(
+    trainer: Trainer, module: SegmentationModule, recipe: Recipe, patches: list[Patch],
+    checkpoint: Path | None,
+) -> None:  # fmt: skip
+    done = 0
+    if checkpoint is not None:
+        # Written by Lightning a moment ago on this machine; tensors and plain numbers only.
+        done = int(torch.load(checkpoint, weights_only=True, map_location="cpu")["global_step"])
+    numbers = range(done * recipe.batch, recipe.steps * recipe.batch)
+    if not numbers:
+        return
+    training = DataLoader(
+        SimulatedPatches(recipe, numbers),
+        batch_size=recipe.batch,
+        num_workers=recipe.workers,
+        persistent_workers=recipe.workers > 0,
+        prefetch_factor=4 if recipe.workers else None,
+        worker_init_fn=_one_thread,
+    )
+    image = torch.from_numpy(np.stack([patch.image[None] for patch in patches]))
+    class_map = torch.from_numpy(np.stack([patch.class_map for patch in patches]).astype(np.int64))
+    validation = DataLoader(TensorDataset(image, class_map), batch_size=recipe.batch)
+    with warnings.catch_warnings():
+        # Lightning advises as many loaders as there are cores, which the simulator does not need.
+        warnings.filterwarnings("ignore", ".*does not have many workers.*")
+        trainer.fit(
+            module, training, validation, ckpt_path=checkpoint, weights_only=checkpoint is not None
+        )
+
+
+def _one_thread(_: int) -> None:
+    """A process that simulates must not take the trainer's cores."""
+    torch.set_num_threads(1)
+    os.nice(2)
+
+
+def _load_best(module: SegmentationModule, output: Path) -> None:
+    best = output / "checkpoints" / "best.ckpt"
+    stored = torch.load(best, weights_only=True, map_location="cpu")
+    module.load_state_dict(stored["state_dict"])
+    log.info("kept the weights of step %d", stored["global_step"])
+
+
+def _log_curves(output: Path) -> None:
+    metrics = output / "logs" / "metrics.csv"
+    with metrics.open(newline="") as lines:
+        draw_curves(list(csv.DictReader(lines)), output / "curves.png")
+
+
+def _export(
+    module: SegmentationModule, recipe: Recipe, recipe_name: str, patches: list[Patch], folder: Path
+) -> Model:
+    """Calibrate on the validation set, and write the bundle."""
+    logits = _logits(module, patches)
+    temperature = fit_temperature(patches, logits)
+    probability = [_foreground(each / temperature) for each in logits]
+    threshold = best_threshold(patches, probability)
+    score = score_detection(patches, probability, threshold=threshold)
+    calibration = reliability(patches, probability)
+    contract = ModelContract(
+        name=recipe.name,
+        version=recipe.version,
+        task="atoms",
+        modality="STEM",
+        classes=recipe.classes,
+        sampling=Sampling(spacing_px=recipe.spacing_px),
+        normalisation=recipe.normalisation,
+        architecture=recipe.architecture,
+        halo_px=_halo_px(module),
+        temperature=temperature,
+        threshold=threshold,
+        recipe=recipe_name,
+        seed=recipe.seed,
+        data="Images of scanseg's own STEM simulator only; no measured image was used.",
+        figures={f"validation_{name}": round(value, 4) for name, value in asdict(score).items()},
+        scanseg_version=__version__,
+    )
+    draw_reliability(calibration, folder.parent / "reliability.png")
+    card = write_card(contract, recipe, calibration, steps=int(module.trainer.global_step))
+    return save_bundle(folder, contract, module.network, card=card)
+
+
+def _logits(module: SegmentationModule, patches: list[Patch]) -> list[FloatImage]:
+    module.eval()
+    with torch.inference_mode():
+        return [
+            module(torch.from_numpy(patch.image[None, None])).float().numpy()[0]
+            for patch in patches
+        ]
+
+
+def _foreground(logits: FloatImage) -> FloatImage:
+    shifted = np.exp(logits - logits.max(0))
+    return np.asarray(1.0 - shifted[0] / shifted.sum(0), np.float32)
+
+
+def _halo_px(module: SegmentationModule, *, side: int = 320) -> int:
+    """Distance beyond which a pixel of the input changes the output by less than 1 % of a logit.
+
+    Measured, because the receptive field on paper is several times what a trained network uses.
+    """
+    rng = np.random.default_rng(0)
+    image = torch.from_numpy(rng.normal(0.4, 0.3, (4, 1, side, side)).astype(np.float32))
+    other = image.clone()
+    other[:, :, :, : side // 2] = torch.from_numpy(
+        rng.normal(0.4, 0.3, (4, 1, side, side // 2)).astype(np.float32)
+    )
+    module.eval()
+    with torch.inference_mode():
+        change = (module(image) - module(other)).abs().amax((0, 1, 2)).numpy()[side // 2 :]
+    reach = int(np.max(np.nonzero(change > 0.01)[0], initial=0)) + 1
+    return int(np.ceil(reach / 16) * 16)

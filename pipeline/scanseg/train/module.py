@@ -1,0 +1,135 @@
+"""One step of training, one validation: what Lightning repeats."""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from scanseg.nets import build_network, prepare_torchvision
+from scanseg.train.losses import SegmentationLoss
+from scanseg.train.recipe import Optimisation, Recipe
+from scanseg.train.simulated import Patch
+from scanseg.train.validation import score_detection
+
+prepare_torchvision()
+
+from pytorch_lightning import LightningModule  # noqa: E402 - after its operators were registered
+
+__all__ = ["SegmentationModule", "learning_rate_factor"]
+
+
+def learning_rate_factor(progress: float, settings: Optimisation) -> float:
+    """Learning rate over its highest value when a part ``progress`` of the training is done."""
+    if progress < settings.warmup:
+        return max(progress / settings.warmup, 0.01)
+    if settings.schedule == "constant":
+        return 1.0
+    part = (progress - settings.warmup) / (1.0 - settings.warmup)
+    return 0.01 + 0.99 * 0.5 * (1.0 + math.cos(math.pi * min(part, 1.0)))
+
+
+class SegmentationModule(LightningModule):
+    """A network, its loss, and a learning rate that ends when steps or time do.
+
+    Parameters
+    ----------
+    recipe
+        What to train.
+    validation
+        The fixed set; may be empty.
+    budget_s
+        Seconds that the training may take, over all of its resumptions; None for no limit.
+    """
+
+    def __init__(
+        self, recipe: Recipe, validation: list[Patch], *, budget_s: float | None = None
+    ) -> None:
+        super().__init__()
+        self.recipe = recipe
+        network = build_network(
+            recipe.architecture, n_channels=1, n_classes=len(recipe.classes)
+        )
+        self.network: nn.Module = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.loss = SegmentationLoss(recipe.loss)
+        self._validation = validation
+        self._probability: list[Any] = []
+        self._budget_s = budget_s
+        self._spent_s = 0.0
+        self._since = time.monotonic()
+
+    @property
+    def spent_s(self) -> float:
+        """Seconds of training so far, over all resumptions."""
+        return self._spent_s + time.monotonic() - self._since
+
+    @property
+    def progress(self) -> float:
+        """Part of the training that is done: of its steps, or of its time if that is more."""
+        done = self.global_step / self.recipe.steps
+        return done if self._budget_s is None else max(done, self.spent_s / self._budget_s)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Logits (N, C, h, w) of images (N, 1, h, w)."""
+        return torch.as_tensor(self.network(image.contiguous(memory_format=torch.channels_last)))
+
+    def training_step(self, batch: tuple[Tensor, Tensor], _: int) -> Tensor:
+        """Loss of a batch of patches and class maps."""
+        factor = learning_rate_factor(self.progress, self.recipe.optimisation)
+        for group in self.trainer.optimizers[0].param_groups:
+            group["lr"] = factor * self.recipe.optimisation.learning_rate
+        image, class_map = batch
+        loss: Tensor = self.loss(self(image), class_map)
+        self.log("train_loss", loss, prog_bar=True, on_step=True, on_epoch=False)
+        if self.progress >= 1.0:
+            self.trainer.should_stop = True
+        return loss
+
+    def on_train_start(self) -> None:
+        """Start the clock."""
+        self._since = time.monotonic()
+
+    def on_validation_epoch_start(self) -> None:
+        """Forget the last validation."""
+        self._probability = []
+
+    def validation_step(self, batch: tuple[Tensor, Tensor], _: int) -> None:
+        """Loss of validation patches; their probabilities are kept for the score."""
+        image, class_map = batch
+        logits = self(image).float()
+        self.log("validation_loss", self.loss(logits, class_map), on_epoch=True)
+        foreground = 1.0 - torch.softmax(logits, 1)[:, 0]
+        self._probability += list(foreground.cpu().numpy().astype(np.float32))
+
+    def on_validation_epoch_end(self) -> None:
+        """Score detection over the whole set."""
+        if len(self._probability) != len(self._validation):
+            return  # Lightning's check of a single batch before the training
+        score = score_detection(self._validation, self._probability, threshold=0.5)
+        self.log("validation_f1", score.f1, prog_bar=True)
+        self.log("validation_f1_bright", score.f1_bright)
+        self.log("validation_rms_px", score.rms_px)
+        self.log("progress", float(self.progress))
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        """The optimiser of the recipe."""
+        settings = self.recipe.optimisation
+        rate, decay = settings.learning_rate, settings.weight_decay
+        if settings.optimiser == "sgd":
+            return torch.optim.SGD(
+                self.network.parameters(), rate, momentum=0.9, nesterov=True, weight_decay=decay
+            )
+        kind = torch.optim.AdamW if settings.optimiser == "adamw" else torch.optim.Adam
+        return kind(self.network.parameters(), rate, weight_decay=decay)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep the time spent, so that a resumed training has the rest of its budget."""
+        checkpoint["spent_s"] = self.spent_s
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Go on with the time already spent."""
+        self._spent_s = float(checkpoint["spent_s"])

@@ -1,0 +1,132 @@
+"""A recipe: everything that makes a trained model, in one YAML file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+
+from scanseg.bundle.contract import Architecture, ModelClass, Normalisation
+from scanseg.config import Config, read_yaml
+from scanseg.simulate.stem import StemScene
+
+__all__ = ["Labels", "Loss", "Optimisation", "Recipe", "Validation", "read_recipe"]
+
+
+class Labels(Config):
+    """How columns become class maps: a disc each."""
+
+    radius_of_spacing: PositiveFloat = 0.29
+    """Radius of a disc over the distance to the nearest column."""
+    radius_px: tuple[float, float] = (1.6, 4.0)
+    """Smallest and largest radius, in pixels of the model's grid."""
+
+
+class Loss(Config):
+    """Weights of the terms; those at 0 are left out."""
+
+    cross_entropy: NonNegativeFloat = 1.0
+    """Softmax cross-entropy."""
+    binary_cross_entropy: NonNegativeFloat = 0.0
+    """Binary cross-entropy of every class against the rest."""
+    dice: NonNegativeFloat = 0.3
+    """Dice over the batch, per class."""
+    focal: NonNegativeFloat = 0.0
+    """Focal loss, which puts weight on the pixels that are still wrong."""
+    focal_gamma: NonNegativeFloat = 2.0
+    """Exponent of the focal loss."""
+
+
+class Optimisation(Config):
+    """How the weights move."""
+
+    optimiser: Literal["adamw", "adam", "sgd"] = "adamw"
+    """Which optimiser."""
+    learning_rate: PositiveFloat = 2e-3
+    """Highest learning rate."""
+    weight_decay: NonNegativeFloat = 1e-4
+    """Decay of the weights."""
+    schedule: Literal["cosine", "constant"] = "cosine"
+    """Falls to 1 % along a cosine, or stays."""
+    warmup: float = Field(default=0.02, ge=0, lt=1)
+    """Part of the training over which the learning rate rises."""
+    clip_norm: PositiveFloat = 1.0
+    """Largest norm of the gradient."""
+    ema_decay: float = Field(default=0.999, ge=0, lt=1)
+    """Decay of the moving average of the weights that is validated and kept; 0 for none."""
+    precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "bf16-mixed"
+    """bf16 trains three times as fast as float32 on processors and GPUs that have it."""
+
+
+class Validation(Config):
+    """A fixed set of simulated images, never trained on."""
+
+    n_images: PositiveInt = 96
+    """How many."""
+    seed: int = 20_000
+    """Seed of the set; training uses other streams."""
+    every_steps: PositiveInt = 500
+    """Steps between validations."""
+    patience: NonNegativeInt = 0
+    """Validations without gain after which training stops; 0 for never."""
+
+
+class Recipe(Config):
+    """What to train, on what, and how."""
+
+    name: str
+    """Name of the model."""
+    version: str = "1"
+    """Version of its weights."""
+    classes: tuple[ModelClass, ...] = (
+        ModelClass(name="background", colour="#000000"),
+        ModelClass(name="atom", colour="#ff9f1c"),
+    )
+    """Classes, background first."""
+    scene: StemScene = StemScene()
+    """What is simulated; spacings in pixels of the model's grid."""
+    spacing_px: PositiveFloat = 12.0
+    """Spacing that images are brought to when the model is used."""
+    patch_px: PositiveInt = 256
+    """Side of a training patch."""
+    native_scale: tuple[float, float] = (0.5, 1.35)
+    """Half of the images are recorded at a sampling of their own, this many pixels a grid pixel, and
+    then brought to the grid, as images are when the model is used."""
+    architecture: Architecture = Architecture(name="compact-unet")
+    """The network."""
+    normalisation: Normalisation = Normalisation()
+    """Input range."""
+    labels: Labels = Labels()
+    """Discs."""
+    augmentation: dict[str, float] = Field(
+        default_factory=lambda: {"contrast": 0.5, "gamma": 0.25, "blur": 0.1, "dropout": 0.1}
+    )
+    """Probability of each augmentation of ``scanseg.train.augment``."""
+    mirrored_border: float = Field(default=0.3, ge=0, le=1)
+    """Part of the patches with a mirrored strip along a border, as padded images have."""
+    loss: Loss = Loss()
+    """What is made small."""
+    optimisation: Optimisation = Optimisation()
+    """How."""
+    validation: Validation = Validation()
+    """Against what."""
+    batch: PositiveInt = 8
+    """Patches a step."""
+    steps: PositiveInt = 12_000
+    """Steps."""
+    workers: NonNegativeInt = 2
+    """Processes that simulate."""
+    seed: int = 1
+    """Seed of weights and images."""
+
+
+def read_recipe(path: Path, *, overrides: tuple[str, ...] = ()) -> Recipe:
+    """Read and check a recipe.
+
+    Raises
+    ------
+    ConfigError
+        Every problem at once.
+    """
+    return Recipe.from_settings(read_yaml(path), overrides=overrides, origin=path.name)

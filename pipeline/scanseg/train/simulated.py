@@ -1,0 +1,129 @@
+"""Simulated patches for training and validation, the same for the same seed and number.
+
+Patch *n* of a seed depends on nothing else: not on the process that draws it, nor on the patches
+before it. So a training that was interrupted goes on with exactly the patches it would have seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.utils.data import Dataset
+
+from scanseg.micrograph import FloatImage
+from scanseg.preprocess import Grid, Window, measure_range, normalise, resample_window
+from scanseg.simulate.stem import simulate
+from scanseg.train.augment import augment, build_augmentation, mirror_border
+from scanseg.train.labels import draw_labels
+from scanseg.train.recipe import Recipe
+
+__all__ = ["Patch", "SimulatedPatches", "draw_patch"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Patch:
+    """A training example and the truth behind its class map.
+
+    Parameters
+    ----------
+    image
+        Network input, shape (height, width).
+    class_map
+        Shape (height, width), uint8.
+    position_px
+        Columns in the patch, shape (N, 2), on its own pixels.
+    visible
+        Shape (N,).
+    spacing_px
+        Distance of nearest visible columns.
+    counts
+        Counts of a typical column; nan for none.
+    """
+
+    image: FloatImage
+    class_map: NDArray[np.uint8]
+    position_px: NDArray[np.float64]
+    visible: NDArray[np.bool_]
+    spacing_px: float
+    counts: float
+
+
+def draw_patch(rng: np.random.Generator, recipe: Recipe) -> Patch:
+    """Simulate an image at some sampling, and bring it to the grid and range of a network."""
+    side = recipe.patch_px
+    low, high = recipe.native_scale
+    native = float(low * (high / low) ** rng.uniform()) if rng.uniform() < 0.5 else 1.0
+    native_side = round(side * native)
+    simulated = simulate(
+        rng, shape=(native_side, native_side), config=recipe.scene.magnified(native_side / side)
+    )
+    grid = Grid((native_side, native_side), (side, side))
+    intensity = measure_range(_not_constant(simulated.image), recipe.normalisation)
+    sampled = resample_window(simulated.image, grid, Window(0, 0, side, side), intensity)
+    position = grid.to_grid(simulated.position_px)
+    class_map = draw_labels(
+        (side, side),
+        position,
+        np.ones(len(position), np.int64),
+        simulated.visible,
+        recipe.labels,
+    )
+    counts = 2 * np.pi * simulated.sigma_px**2 * np.abs(simulated.peak)
+    return Patch(
+        image=normalise(sampled, intensity, recipe.normalisation),
+        class_map=class_map,
+        position_px=position,
+        visible=simulated.visible,
+        spacing_px=simulated.spacing_px * side / native_side,
+        counts=float(np.median(counts)) if len(counts) else float("nan"),
+    )
+
+
+class SimulatedPatches(Dataset[tuple[torch.Tensor, torch.Tensor]]):
+    """Patches of a recipe, drawn when they are asked for.
+
+    Parameters
+    ----------
+    recipe
+        What to draw.
+    numbers
+        Which patches of the recipe's stream.
+    """
+
+    def __init__(self, recipe: Recipe, numbers: Sequence[int]) -> None:
+        self._recipe = recipe
+        self._numbers = numbers
+        self._augmentation: Any = None
+
+    def __len__(self) -> int:
+        return len(self._numbers)
+
+    def __getitem__(self, index: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Network input (1, height, width) and class map (height, width)."""
+        number = self._numbers[index]
+        recipe = self._recipe
+        rng = np.random.default_rng((recipe.seed, number))
+        patch = draw_patch(rng, recipe)
+        if self._augmentation is None:
+            self._augmentation = build_augmentation(recipe.augmentation)
+        seed = (recipe.seed * 1_000_003 + number) % 2**31
+        image, class_map = augment(
+            patch.image, patch.class_map, self._augmentation, recipe.normalisation, seed=seed
+        )
+        if rng.uniform() < recipe.mirrored_border:
+            image, class_map = mirror_border(image, class_map, rng, deepest_px=32)
+        return torch.from_numpy(image[None]), torch.from_numpy(class_map.astype(np.int64))
+
+
+def _not_constant(image: FloatImage) -> FloatImage:
+    """An image without a single count has no range; one count gives it one."""
+    if image.max() > image.min():
+        return image
+    lit = image.copy()
+    lit.flat[0] += 1.0
+    return lit
