@@ -36,6 +36,9 @@ class Channel:
         Along (y, x); None where the file does not say.
     warnings
         What a user must know of this channel, one sentence each.
+    reciprocal
+        Whether it shows a diffraction pattern or a Fourier transform; such a channel is taken only
+        where there is no other.
     """
 
     name: str
@@ -48,6 +51,7 @@ class Channel:
     frame_time_s: float | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    reciprocal: bool = False
 
     @property
     def n_pixels(self) -> int:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,7 @@ import numpy as np
 from scanseg.errors import Unsupported
 from scanseg.micrograph import RealImage, Signal
 from scanseg.readers._arrays import layout_of
+from scanseg.readers._axes import RECIPROCAL, Axis, Plane, image_axes
 from scanseg.readers._channel import Channel
 from scanseg.readers._registry import reads
 from scanseg.readers._safety import check_ratio
@@ -22,7 +23,7 @@ from scanseg.readers._signals import signal_of
 if TYPE_CHECKING:
     import h5py
 
-__all__ = ["attribute", "dataset_channel", "layout", "read_hdf5"]
+__all__ = ["attribute", "axes_channels", "dataset_channel", "layout", "read_hdf5"]
 
 FORMAT = "HDF5"
 
@@ -58,8 +59,12 @@ def read_hdf5(path: Path) -> Sequence[Channel]:
     with h5py.File(path, "r") as file:
         for known in _LAYOUTS:
             if known.recognises(file):
-                return known.load(file, path)
+                return [_of_layout(each, known.format) for each in known.load(file, path)]
         return _any_images(file, path)
+
+
+def _of_layout(channel: Channel, format: str) -> Channel:
+    return replace(channel, metadata={**channel.metadata, "layout": format})
 
 
 def dataset_channel(
@@ -103,6 +108,42 @@ def dataset_channel(
         load=load,
         **known,
     )
+
+
+def axes_channels(
+    dataset: h5py.Dataset,
+    axes: Sequence[Axis],
+    path: Path,
+    *,
+    name: str,
+    signal: Signal = Signal.UNKNOWN,
+    metadata: Mapping[str, Any] | None = None,
+) -> Iterator[Channel]:
+    """Make the channels of an array whose axes are known; none where it is no image."""
+    found = image_axes(axes)
+    if found is None or dataset.dtype.kind not in "buif":
+        return
+
+    for plane in found.planes:
+
+        def frame(opened: h5py.Dataset, index: int, plane: Plane = plane) -> RealImage:
+            stored = np.asarray(opened[found.selection(plane, index)])
+            return stored.T if found.is_transposed else stored
+
+        yield dataset_channel(
+            dataset,
+            path,
+            name=f"{name} {plane.label}".strip(),
+            shape=found.image_shape,
+            n_frames=found.n_frames,
+            frame=frame,
+            pixel_size_nm=found.pixel_size_nm,
+            frame_time_s=found.frame_time_s,
+            signal=signal,
+            metadata=metadata or {},
+            reciprocal=found.reciprocal,
+            warnings=(RECIPROCAL,) if found.reciprocal else (),
+        )
 
 
 def attribute(node: Any, name: str, default: Any = None) -> Any:

@@ -134,7 +134,7 @@ def _choose(
 ) -> Channel:
     if wanted is None:
         # min() keeps the first of equals, so the order in the file is the last rule
-        return min(channels, key=lambda each: (PREFERENCE.index(each.signal), -each.n_pixels))
+        return min(channels, key=_rank)
     if isinstance(wanted, str):
         alike = [each for each in channels if each.name.casefold() == wanted.strip().casefold()]
         if alike:
@@ -145,6 +145,10 @@ def _choose(
     if not 0 <= index < len(channels):
         raise _no_such_channel(file, format, channels, wanted)
     return channels[index]
+
+
+def _rank(channel: Channel) -> tuple[bool, int, int]:
+    return channel.reciprocal, PREFERENCE.index(channel.signal), -channel.n_pixels
 
 
 def _no_such_channel(

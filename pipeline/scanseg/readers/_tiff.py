@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from scanseg.errors import LoadError, Truncated, Unsupported
+from scanseg.errors import Truncated, Unsupported
 from scanseg.micrograph import RealImage
 from scanseg.readers._arrays import grey
 from scanseg.readers._channel import Channel
@@ -57,20 +57,23 @@ def read_tiff(path: Path) -> Sequence[Channel]:
             )
         _refuse_scanning_probe_files(tif, path)
         _refuse_missing_frames(tif, path)
-        channels: list[Channel] = []
-        refusals: list[LoadError] = []
-        for number, series in enumerate(tif.series):
-            try:
-                channels += _channels_of(series, number, tif, path)
-            except Unsupported as refusal:
-                refusals.append(refusal)  # a coloured preview beside the data
-        if refusals and not channels:
-            raise refusals[0]
-        return channels
+        series = _without_previews(tif.series)
+        names = [f"series {number}" for number in range(len(series))] if len(series) > 1 else [""]
+        return [
+            channel
+            for each, name in zip(series, names, strict=True)
+            for channel in _channels_of(each, name, tif, path)
+        ]
+
+
+def _without_previews(series: Sequence[TiffPageSeries]) -> Sequence[TiffPageSeries]:
+    """Leave out reduced copies, and coloured pictures beside the grey data."""
+    full = [each for each in series if not each.keyframe.is_reduced] or list(series)
+    return [each for each in full if "S" not in each.axes] or full
 
 
 def _channels_of(
-    series: TiffPageSeries, number: int, tif: TiffFile, path: Path
+    series: TiffPageSeries, series_name: str, tif: TiffFile, path: Path
 ) -> Iterator[Channel]:
     """Split a series of pages along its channel axis."""
     planes = _Planes.of(series, path)
@@ -82,7 +85,8 @@ def _channels_of(
     n_channels = planes.n_channels
     for c in range(n_channels):
         label = facts.channel_names[c] if c < len(facts.channel_names) else ""
-        name = label or _number_of(c, n_channels, number, len(tif.series))
+        number = f"channel {c}" if n_channels > 1 else ""
+        name = label or ", ".join(part for part in (series_name, number) if part)
         yield Channel(
             name=name,
             shape=shape,
@@ -95,13 +99,6 @@ def _channels_of(
             metadata={"calibration": facts.source, "axes": series.axes},
             warnings=(*facts.warnings, *doubts),
         )
-
-
-def _number_of(channel: int, n_channels: int, series: int, n_series: int) -> str:
-    """Names for what has none: a plain image needs no name, one of several a number."""
-    parts = [f"series {series}"] if n_series > 1 else []
-    parts += [f"channel {channel}"] if n_channels > 1 else []
-    return ", ".join(parts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,10 +225,10 @@ def _by_pillow(page: TiffPage | TiffFrame, path: Path, error: ValueError) -> NDA
     except (OSError, UnidentifiedImageError, EOFError, TypeError, SyntaxError):
         pixels = np.empty(0)
     if pixels.shape[:2] != page.shape[:2]:
+        codec = getattr(page.compression, "name", page.compression)
         raise Unsupported(
             path,
-            f"its pages are compressed with {getattr(page.compression, 'name', page.compression)}, which needs a "
-            "further package.",
+            f"its pages are compressed with {codec}, which needs a further package.",
             format=FORMAT,
             hint="Run: pip install imagecodecs. Or save it uncompressed.",
         ) from error

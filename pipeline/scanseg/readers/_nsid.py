@@ -1,0 +1,122 @@
+"""NSID files (pyNSID, sidpy): HDF5 whose datasets name their axes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from scanseg.micrograph import RealImage, Signal
+from scanseg.readers._axes import Axis, image_axes
+from scanseg.readers._channel import Channel
+from scanseg.readers._hdf5 import attribute, dataset_channel, layout
+from scanseg.readers._signals import signal_of
+
+if TYPE_CHECKING:
+    import h5py
+
+__all__ = ["read_nsid"]
+
+IMAGE_TYPES = ("IMAGE", "IMAGE_STACK")
+PFM_SIGNALS = (
+    ("amp", Signal.PFM_AMPLITUDE),
+    ("phase", Signal.PFM_PHASE),
+)
+TOPOGRAPHY_WORDS = ("height", "zsensor", "topography")
+
+
+def _main_datasets(file: h5py.File) -> list[h5py.Dataset]:
+    import h5py
+
+    found: list[h5py.Dataset] = []
+
+    def visit(name: str, node: h5py.Dataset | h5py.Group) -> None:
+        if isinstance(node, h5py.Dataset) and "main_data_name" in node.attrs:
+            found.append(node)
+
+    file.visititems(visit)
+    return found
+
+
+@layout("NSID", recognises=lambda file: bool(_main_datasets(file)))
+def read_nsid(file: h5py.File, path: Path) -> Sequence[Channel]:
+    """Read every dataset marked as an image.
+
+    Their axes are (x, y). Scans that came from Igor keep its order, in which y points up:
+    ``rot90`` puts row 0 on top, as Gwyddion shows them.
+    """
+    channels = [_channel(dataset, path) for dataset in _main_datasets(file)]
+    return _with_shared_calibration([each for each in channels if each is not None])
+
+
+def _channel(dataset: h5py.Dataset, path: Path) -> Channel | None:
+    if attribute(dataset, "data_type") not in IMAGE_TYPES or dataset.dtype.kind not in "buif":
+        return None
+    axes = [_axis(dataset, number) for number in range(dataset.ndim)]
+    found = image_axes(axes)
+    if found is None or len(found.planes) > 1:
+        return None
+    original = dataset.parent.get("original_metadata")
+    from_igor = original is not None and "ScanPoints" in original.attrs
+    mode = "" if original is None else str(attribute(original, "ImagingMode", ""))
+    name = str(attribute(dataset, "quantity") or dataset.name.rpartition("/")[2])
+
+    def frame(opened: h5py.Dataset, index: int) -> RealImage:
+        stored = np.asarray(opened[found.selection(found.planes[0], index)])
+        if not found.is_transposed:
+            return stored
+        return np.rot90(stored) if from_igor else stored.T
+
+    return dataset_channel(
+        dataset,
+        path,
+        name=name,
+        shape=found.image_shape,
+        n_frames=found.n_frames,
+        frame=frame,
+        pixel_size_nm=found.pixel_size_nm,
+        frame_time_s=found.frame_time_s,
+        signal=_signal(name, mode),
+        metadata={"unit": str(attribute(dataset, "units") or "")},
+    )
+
+
+def _axis(dataset: h5py.Dataset, number: int) -> Axis:
+    size = dataset.shape[number]
+    scales = list(dataset.dims[number].values())
+    if not scales or scales[0].shape[0] < 2:
+        return Axis(size, name=dataset.dims[number].label)
+    values = scales[0]
+    return Axis(
+        size,
+        name=str(attribute(values, "name") or dataset.dims[number].label),
+        unit=str(attribute(values, "units") or ""),
+        scale=float(values[1] - values[0]),
+    )
+
+
+def _signal(name: str, mode: str) -> Signal:
+    """Signals of a PFM scan; an amplitude of tapping mode is no piezoresponse."""
+    if "pfm" in mode.lower():
+        for word, signal in PFM_SIGNALS:
+            if name.lower().startswith(word):
+                return signal
+    if name.lower().startswith(TOPOGRAPHY_WORDS):
+        return Signal.TOPOGRAPHY
+    return signal_of(name)
+
+
+def _with_shared_calibration(channels: Sequence[Channel]) -> Sequence[Channel]:
+    """Give channels without a pixel size that of the others of their shape.
+
+    An old sidpy labelled the x and y axes of the phase channel "deg"; all channels of a scan have
+    the same raster.
+    """
+    known = {c.shape: c.pixel_size_nm for c in channels if c.pixel_size_nm is not None}
+    return [
+        replace(c, pixel_size_nm=known.get(c.shape)) if c.pixel_size_nm is None else c
+        for c in channels
+    ]

@@ -1,0 +1,173 @@
+"""Formats of electron microscopes through RosettaSciIO, the optional extra ``scanseg[em]``.
+
+RosettaSciIO is GPL-3.0-or-later: it is imported here only, and only when such a file is opened.
+"""
+
+from __future__ import annotations
+
+import importlib
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scanseg.errors import ExtraMissing, NoImage, Unsupported
+from scanseg.micrograph import RealImage
+from scanseg.readers._arrays import grey
+from scanseg.readers._axes import RECIPROCAL, Axis, ImageAxes, Plane, image_axes
+from scanseg.readers._channel import Channel
+from scanseg.readers._registry import reads
+from scanseg.readers._safety import check_fits_memory, check_ratio, silence
+from scanseg.readers._signals import signal_of
+
+__all__ = ["read_blockfile", "read_digital_micrograph", "read_mrc", "read_tia"]
+
+HINT = "Run: pip install 'scanseg[em]' (it adds RosettaSciIO, which is GPL-3). Or export as TIFF."
+
+
+def _is_digital_micrograph(header: bytes) -> bool:
+    """Version 3 or 4, the size, and the byte order as 0 or 1."""
+    version = int.from_bytes(header[:4], "big")
+    order = {3: header[8:12], 4: header[12:16]}.get(version, b"")
+    return order in (b"\0\0\0\0", b"\0\0\0\1")
+
+
+@reads("DigitalMicrograph", ".dm3", ".dm4", recognises=_is_digital_micrograph)
+def read_digital_micrograph(path: Path) -> Sequence[Channel]:
+    """Read Gatan's dm3 and dm4; the thumbnail is no image, an empty unit no calibration."""
+    return _read(path, "DigitalMicrograph", "digitalmicrograph", lazy=True)
+
+
+@reads("TIA", ".ser", ".emi", starts_with=[b"II\x97\x01", b"JK\0\x02"])
+def read_tia(path: Path) -> Sequence[Channel]:
+    """Read FEI's ser and emi; a ser alone does not tell real from reciprocal space."""
+    return _read(path, "TIA", "tia")
+
+
+@reads("MRC", ".mrc", ".mrcs", recognises=lambda header: header[208:212] == b"MAP ")
+def read_mrc(path: Path) -> Sequence[Channel]:
+    """Read MRC images and stacks; the cell of the header is in Å."""
+    return _read(path, "MRC", "mrc")
+
+
+@reads("Blockfile", ".blo", starts_with=[b"IMGBLO"])
+def read_blockfile(path: Path) -> Sequence[Channel]:
+    """Refuse NanoMegas blockfiles: a diffraction pattern at every position is no image."""
+    raise NoImage(
+        path,
+        "it holds a diffraction pattern for every position, and no image.",
+        format="Blockfile",
+        hint="Export the virtual bright-field image.",
+    )
+
+
+def _read(path: Path, format: str, plugin: str, *, lazy: bool = False) -> Sequence[Channel]:
+    try:
+        reader = importlib.import_module(f"rsciio.{plugin}")
+    except ImportError as error:
+        raise ExtraMissing(
+            path, "this format is read by the optional extra em.", format=format, hint=HINT
+        ) from error
+    silence("rsciio")
+    if not lazy:
+        check_fits_memory(path, format, path.stat().st_size, what="the file")
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        signals = _load(reader, path, lazy=lazy)
+    doubts = tuple(
+        f"RosettaSciIO: {_one_line(warning)}"
+        for warning in caught
+        if issubclass(warning.category, UserWarning)
+    )
+    channels = [channel for each in signals for channel in _channels(each, path, format, doubts)]
+    if not channels and any(each["data"].dtype.kind == "c" for each in signals):
+        raise Unsupported(
+            path,
+            "its images are complex (a Fourier transform), and an image has one real value a "
+            "pixel.",
+            format=format,
+            hint="Export the image itself, or the amplitude.",
+        )
+    return channels
+
+
+def _load(reader: Any, path: Path, *, lazy: bool) -> list[dict[str, Any]]:
+    """Load without the pixels where the plugin can; it cannot for colours, which are small."""
+    try:
+        signals: list[dict[str, Any]] = reader.file_reader(str(path), lazy=lazy)
+    except ValueError as error:
+        if not lazy or "RGB" not in str(error):
+            raise
+        signals = reader.file_reader(str(path))
+    return signals
+
+
+def _one_line(warning: warnings.WarningMessage) -> str:
+    return " ".join(str(warning.message).split())
+
+
+def _channels(
+    signal: dict[str, Any], path: Path, format: str, doubts: tuple[str, ...]
+) -> Iterator[Channel]:
+    data = signal["data"]
+    axes = [_axis(each, size) for each, size in zip(signal["axes"], data.shape, strict=True)]
+    found = image_axes(axes)
+    if found is None or (data.dtype.kind not in "buif" and data.dtype.names is None):
+        return
+    check_ratio(path, format, data.nbytes, path.stat().st_size)
+    general = signal["metadata"].get("General", {})
+    name = str(general.get("title") or "")
+    for plane in found.planes:
+        yield Channel(
+            name=f"{name} {plane.label}".strip(),
+            shape=found.image_shape,
+            n_frames=found.n_frames,
+            bytes_per_pixel=data.dtype.itemsize,
+            load=_loader(data, found, plane, path, format),
+            pixel_size_nm=found.pixel_size_nm,
+            frame_time_s=found.frame_time_s,
+            signal=signal_of(name),
+            metadata=_conditions(signal["metadata"]),
+            reciprocal=found.reciprocal,
+            warnings=(*doubts, RECIPROCAL) if found.reciprocal else doubts,
+        )
+
+
+def _axis(axis: dict[str, Any], size: int) -> Axis:
+    frames = axis.get("navigate")
+    unit = axis.get("units")
+    scale = axis.get("scale")
+    return Axis(
+        int(size),
+        name=str(axis.get("name") or ""),
+        unit=unit if isinstance(unit, str) else "",
+        scale=None if scale is None else float(scale),
+        is_frames=None if frames is None else bool(frames),
+    )
+
+
+def _loader(
+    data: Any, axes: ImageAxes, plane: Plane, path: Path, format: str
+) -> Callable[[int], RealImage]:
+    """Load one frame from an array, or from a dask array without dask's threads."""
+
+    def load(index: int) -> RealImage:
+        chosen = data[axes.selection(plane, index)]
+        if hasattr(chosen, "compute"):
+            chosen = chosen.compute(scheduler="synchronous")
+        frame: NDArray[Any] = np.array(chosen.T if axes.is_transposed else chosen)
+        if frame.dtype.names is not None:
+            colours = np.stack([frame[name] for name in frame.dtype.names], axis=-1)
+            return grey(colours, path, format)[0]
+        return frame
+
+    return load
+
+
+def _conditions(metadata: dict[str, Any]) -> dict[str, float]:
+    microscope = metadata.get("Acquisition_instrument", {}).get("TEM", {})
+    energy = microscope.get("beam_energy")
+    return {"beam_energy_kev": float(energy)} if isinstance(energy, int | float) else {}
