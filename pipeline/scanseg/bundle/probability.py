@@ -31,10 +31,11 @@ def foreground_probability(logits: FloatImage, *, temperature: float = 1.0) -> F
     [[[[0.5]]]]
     """
     if logits.shape[1] == 2:  # one exponential instead of two, and no sum
-        contrast = (logits[:, :1] - logits[:, 1:]) / np.float32(temperature)
+        contrast: FloatImage = (logits[:, :1] - logits[:, 1:]) / np.float32(temperature)
         np.exp(np.clip(contrast, -80, 80, out=contrast), out=contrast)
         contrast += 1
-        return np.reciprocal(contrast, out=contrast)
+        np.reciprocal(contrast, out=contrast)
+        return contrast
     scaled = logits / np.float32(temperature)
     scaled -= scaled.max(axis=1, keepdims=True)
     np.exp(scaled, out=scaled)

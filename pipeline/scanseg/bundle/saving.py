@@ -106,7 +106,7 @@ def example_input(contract: ModelContract, *, seed: int = 0) -> FloatImage:
     rows, columns = (np.cos(2 * np.pi * position / spacing) for position in (y + 0.3 * x, x))
     lattice = ((2 + rows + columns) / 4) ** 3
     noise = rng.normal(scale=[[[[0.05]]], [[[0.4]]]], size=(2, len(contract.channels), *y.shape))
-    return (lattice + noise).astype(np.float32)
+    return np.asarray(lattice + noise, np.float32)
 
 
 def measure_halo_px(

@@ -1,0 +1,88 @@
+"""An image and a model in, a prediction out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from numpy.typing import ArrayLike
+
+from scanseg.bundle import Model
+from scanseg.errors import ConfigError
+from scanseg.inference._segment import segment
+from scanseg.inference.engines import Engine, open_engine
+from scanseg.inference.prediction import Prediction
+from scanseg.inference.settings import InferenceConfig
+from scanseg.micrograph import Micrograph, Stack, as_micrograph
+from scanseg.preprocess import Grid, measure_range
+from scanseg.preprocess.sampling import choose_sampling
+
+__all__ = ["predict"]
+
+_PLAIN = InferenceConfig()
+
+
+def predict(
+    image: Micrograph | ArrayLike,
+    model: Model,
+    *,
+    pixel_size_nm: float | tuple[float, float] | None = None,
+    grid: Grid | None = None,
+    config: InferenceConfig = _PLAIN,
+    engine: Engine | None = None,
+) -> Prediction:
+    """Apply a trained network to an image.
+
+    Parameters
+    ----------
+    image
+        A micrograph, or an array of shape (height, width).
+    model
+        A model, see :func:`scanseg.load_model`.
+    pixel_size_nm
+        Calibration, one number or (y, x); overrides the image's own.
+    grid
+        How the image is sampled for the network; by default this is found out from the image.
+    config
+        Tiles and augmentation.
+    engine
+        What computes; opened for this call when None, so pass one when predicting many images.
+
+    Raises
+    ------
+    ScansegError
+        When the image holds nothing to see, or the model needs other images.
+    """
+    if isinstance(image, Stack):
+        raise ConfigError(
+            f"This is a movie of {image.n_frames} frames, and a prediction is made of one image.",
+            hint="Predict image.frame(0), or each of image.frames().",
+        )
+    measured = as_micrograph(image, pixel_size_nm=pixel_size_nm)
+    contract = model.contract
+    if len(contract.channels) != 1:
+        raise ConfigError(
+            f"'{model.name}' needs {len(contract.channels)} channels "
+            f"({', '.join(contract.channels)}), and one image was given.",
+            hint="Choose a model with one channel.",
+        )
+    engine = engine or open_engine(model)
+    intensity = measure_range(measured.data, contract.normalisation)
+    spacing: Any = None
+    warnings: tuple[str, ...] = ()
+    if grid is None:
+        sampled = choose_sampling(measured, model, engine)
+        grid, spacing, warnings = sampled.grid, sampled.spacing, sampled.warnings
+    elif grid.image_shape != measured.shape:
+        raise ValueError(f"a grid for {grid.image_shape} and an image of {measured.shape}")
+    found = segment(measured.data, grid, intensity, engine, contract, config=config)
+    return Prediction(
+        image=measured,
+        model=model,
+        grid=grid,
+        spacing=spacing,
+        intensity=intensity,
+        foreground=found.foreground,
+        spread=found.spread,
+        engine=engine.description,
+        warnings=(*measured.warnings, *warnings),
+    )
