@@ -1,1 +1,1 @@
-"""TODO"""
+"""Folders of images: planned, processed without a stop, recorded, resumed."""

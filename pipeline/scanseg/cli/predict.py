@@ -1,0 +1,281 @@
+"""``scanseg predict``: files and folders in, tables and pictures out."""
+
+from __future__ import annotations
+
+import json
+import logging
+import shlex
+import signal
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from scanseg.cli.exits import ExitCode, start_logging
+from scanseg.cli.progress import print_event, watch
+from scanseg.errors import ConfigError
+from scanseg.runs.execute import RunResult, execute
+from scanseg.runs.folder import RunFolder
+from scanseg.runs.plan import Plan, find_inputs
+from scanseg.runs.process import ModelProcessor, open_processor
+from scanseg.runs.settings import RunSettings, load_settings, setting_help, setting_lines
+
+__all__ = ["app", "predict_folder"]
+
+app = typer.Typer(pretty_exceptions_enable=False, add_completion=False)
+log = logging.getLogger("scanseg.cli")
+
+
+class Retry(StrEnum):
+    """What is tried again."""
+
+    FAILED = "failed"
+
+
+class Events(StrEnum):
+    """How programs are told."""
+
+    JSONL = "jsonl"
+
+
+SETTINGS = "All settings, for --config and --set:\n\n\b\n" + "\n".join(setting_lines())
+
+
+@app.command(epilog=SETTINGS)
+def predict(
+    inputs: Annotated[
+        list[Path], typer.Argument(metavar="IN...", help="Images, and folders to search.")
+    ],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="OUT", help="Folder of the results.")
+    ],
+    model: Annotated[
+        str | None,
+        typer.Option("--model", "-m", help="A shipped model or a folder; chosen by the images."),
+    ] = None,
+    pixel_size_nm: Annotated[
+        str | None, typer.Option(metavar="NM", help=setting_help("input.pixel_size_nm"))
+    ] = None,
+    channel: Annotated[str | None, typer.Option(help=setting_help("input.channel"))] = None,
+    device: Annotated[str | None, typer.Option(help=setting_help("machine.device"))] = None,
+    save: Annotated[
+        str | None, typer.Option(metavar="MAP,...", help=setting_help("output.save"))
+    ] = None,
+    config: Annotated[
+        Path | None, typer.Option(metavar="FILE.yaml", help="Settings from a file.")
+    ] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="A.B=C", help="A setting; may be repeated."),
+    ] = None,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Remove earlier results in OUT and compute all anew.")
+    ] = False,
+    retry: Annotated[
+        Retry | None, typer.Option(help="Try images again that failed in an earlier run.")
+    ] = None,
+    events: Annotated[
+        Events | None, typer.Option(help="Write what happens to stdout, for programs.")
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Errors only.")] = False,
+    verbose: Annotated[
+        int, typer.Option("--verbose", "-v", count=True, help="More messages; -vv all.")
+    ] = 0,
+) -> None:
+    """Find the atoms of every image in files and folders.
+
+    Images whose contents, model and settings have not changed since an
+    earlier run into the same folder are kept; a run that was stopped goes
+    on where it was.
+    """
+    verbosity = -1 if quiet else verbose
+    start_logging(verbosity)
+    options = {
+        "input.pixel_size_nm": _numbers(pixel_size_nm),
+        "input.channel": channel,
+        "machine.device": device,
+        "output.save": None if save is None else [name.strip() for name in save.split(",")],
+    }
+    given = [f"{key}={json.dumps(value)}" for key, value in options.items() if value is not None]
+    settings = load_settings(config, (*(set_ or ()), *given))
+    result = predict_folder(
+        inputs,
+        output,
+        model=model,
+        settings=settings,
+        fresh=fresh,
+        retry_failed=retry is Retry.FAILED,
+        verbosity=verbosity,
+        as_json=events is Events.JSONL,
+    )
+    code = _exit_code(result)
+    if events is Events.JSONL:
+        print_event({"event": "end", "exit_code": int(code), **_summary(result)})
+    elif result is not None:
+        _print_result(result, output)
+    raise typer.Exit(code)
+
+
+def predict_folder(
+    inputs: list[Path],
+    output: Path,
+    *,
+    model: str | None,
+    settings: RunSettings,
+    fresh: bool = False,
+    retry_failed: bool = False,
+    verbosity: int = 0,
+    as_json: bool = False,
+) -> RunResult | None:
+    """Plan a run, show the plan, run it; None where there is nothing to do."""
+    processor = open_processor(model, settings)
+    # Before the output folder exists, so that a mistyped path leaves no trace.
+    if not find_inputs(inputs, output=output).files:
+        _say_nothing_found(inputs)
+        return None
+    with RunFolder(output, fresh=fresh) as folder, _log_file(folder.path / "run.log"):
+        plan = find_inputs(inputs, output=folder.path, taken=_taken(folder))
+        log.info("command: %s", shlex.join(sys.argv))
+        for each in plan.skipped:
+            log.debug("skipped %s: %s", each.path, each.reason)
+        if verbosity >= 0:
+            _print_plan(plan, folder, processor, settings, chosen=model is not None)
+        try:
+            with (
+                watch(len(plan.files), verbosity=verbosity, as_json=as_json) as observe,
+                _terminated_like_interrupted(),
+            ):
+                return execute(
+                    plan,
+                    folder,
+                    processor,
+                    settings=settings,
+                    retry_failed=retry_failed,
+                    observe=observe,
+                    command=tuple(sys.argv),
+                )
+        except Exception as error:
+            log.debug("the run ended", exc_info=error)
+            raise
+
+
+def _numbers(text: str | None) -> list[float] | float | None:
+    if text is None:
+        return None
+    try:
+        numbers = [float(part) for part in text.split(",")]
+    except ValueError:
+        raise ConfigError(
+            f"'{text}' is no pixel size.",
+            hint="Give nanometres, one number or Y,X: --pixel-size-nm 0.0125",
+        ) from None
+    return numbers[0] if len(numbers) == 1 else numbers
+
+
+def _taken(folder: RunFolder) -> Any:
+    def path_of(name: str) -> Path | None:
+        entry = folder.manifest.entry(name)
+        return Path(entry.path) if entry else None
+
+    return path_of
+
+
+@contextmanager
+def _log_file(path: Path) -> Iterator[None]:
+    handler = logging.FileHandler(path, encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    handler.setLevel(logging.DEBUG)
+    logger = logging.getLogger("scanseg")
+    logger.setLevel(logging.DEBUG)
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        handler.close()
+
+
+@contextmanager
+def _terminated_like_interrupted() -> Iterator[None]:
+    """Let a batch system's SIGTERM end the run as Ctrl-C does."""
+    try:
+        before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    except ValueError:  # not in the main thread
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _print_plan(
+    plan: Plan,
+    folder: RunFolder,
+    processor: ModelProcessor,
+    settings: RunSettings,
+    *,
+    chosen: bool,
+) -> None:
+    reasons = Counter(each.reason for each in plan.skipped)
+    skipped = ", ".join(f"{reason} ({number})" for reason, number in reasons.most_common(4))
+    model = processor.description
+    why = "" if chosen else ", which ships for STEM images; name another with -m"
+    n_known = sum(folder.manifest.entry(file.name) is not None for file in plan.files)
+    known = f", {n_known} known from an earlier run" if n_known else ""
+    lines = [
+        f"images   {len(plan.files)}{known}",
+        f"skipped  {len(plan.skipped)} files: {skipped}" if skipped else "",
+        f"model    {model['name']} {model['version']}{why}",
+        f"device   {settings.machine.device}",
+        f"output   {folder.path}",
+    ]
+    print("\n".join(line for line in lines if line), file=sys.stderr)
+
+
+def _say_nothing_found(inputs: list[Path]) -> None:
+    where = ", ".join(str(path) for path in inputs)
+    print(
+        f"Nothing to do: no image was found in {where}. Check the path; text files, tables, "
+        "hidden files and the results of earlier runs do not count.",
+        file=sys.stderr,
+    )
+
+
+def _exit_code(result: RunResult | None) -> ExitCode:
+    if result is None:
+        return ExitCode.NOTHING_TO_DO
+    if result.interrupted:
+        return ExitCode.INTERRUPTED
+    return ExitCode.SOME_FAILED if result.n_failed else ExitCode.ALL_GOOD
+
+
+def _summary(result: RunResult | None) -> dict[str, Any]:
+    if result is None:
+        return {}
+    return {name: getattr(result, name) for name in result.__slots__}
+
+
+def _print_result(result: RunResult, output: Path) -> None:
+    kept = f" ({result.n_kept} unchanged)" if result.n_kept else ""
+    n_good = result.n_done + result.n_kept
+    typer.echo(
+        f"{result.n_objects:,} atoms in {n_good} {'image' if n_good == 1 else 'images'}{kept}, "
+        f"{result.seconds:.1f} s: {output / 'atoms.csv'}"
+    )
+    if result.n_failed:
+        typer.echo(
+            f"{result.n_failed} failed: {output / 'failures.csv'} says why and what to do; "
+            "--retry failed tries them again."
+        )
+    if result.interrupted:
+        arguments = [each for each in sys.argv[1:] if each != "--fresh"]
+        print(
+            f"Stopped. To go on: {shlex.join(['scanseg', *arguments])}",
+            file=sys.stderr,
+        )

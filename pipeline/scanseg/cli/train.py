@@ -1,0 +1,64 @@
+"""``scanseg train``: a recipe in, a model out."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from scanseg.cli.exits import start_logging
+from scanseg.errors import ConfigError
+
+__all__ = ["app", "seconds_of"]
+
+app = typer.Typer(pretty_exceptions_enable=False, add_completion=False)
+
+_UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+def seconds_of(duration: str) -> float:
+    """A duration like 90s, 30m, 1.5h or 1h30m, in seconds.
+
+    Examples
+    --------
+    >>> seconds_of("1h30m")
+    5400.0
+    """
+    parts = re.findall(r"(\d+(?:\.\d+)?)([smhd])", duration)
+    if not parts or "".join(number + unit for number, unit in parts) != duration.strip():
+        raise ConfigError(f"'{duration}' is no duration.", hint="Write it as 90s, 30m or 1h30m.")
+    return sum(float(number) * _UNITS_S[unit] for number, unit in parts)
+
+
+@app.command()
+def train(
+    recipe: Annotated[Path, typer.Argument(metavar="RECIPE.yaml", help="What to train, and how.")],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="OUT", help="Folder of the training run.")
+    ],
+    budget: Annotated[
+        str | None, typer.Option(metavar="30m", help="Stop after this time; the best stays.")
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on from the last checkpoint in OUT.")
+    ] = False,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="A.B=C", help="A setting of the recipe; may be repeated."),
+    ] = None,
+    verbose: Annotated[
+        int, typer.Option("--verbose", "-v", count=True, help="More messages; -vv all.")
+    ] = 0,
+) -> None:
+    """Train a model from a recipe, on images simulated as it says."""
+    start_logging(verbose)
+    budget_s = None if budget is None else seconds_of(budget)
+    from scanseg.train import train_recipe
+
+    trained = train_recipe(
+        recipe, output=output, budget_s=budget_s, resume=resume, overrides=tuple(set_ or ())
+    )
+    folder = getattr(trained, "folder", None) or output
+    typer.echo(f"trained: {folder}")

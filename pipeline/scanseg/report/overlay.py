@@ -1,0 +1,304 @@
+"""The picture a person looks at: the image, every atom on it, a scale bar, a legend."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scanseg.micrograph import FloatImage, Micrograph, RealImage
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from PIL.Image import Image
+
+__all__ = ["draw_overlay"]
+
+FLAGGED_COLOUR = "#ff3df2"  # magenta: in no palette of classes
+MISSING_COLOUR = (38, 42, 66)
+COMFORTABLE_SPACING_PX = 14.0  # from here on a ring leaves its column visible
+SMALLEST_SIDE_PX = 400  # smaller pictures are enlarged
+PERCENTILES = (0.3, 99.7)
+SAMPLE = 200_000  # pixels; fixes a percentile to 1e-3
+ATOMS_AT_ONCE = 20_000  # 20,000 marks of 21 x 21 px are 35 MB
+
+
+@dataclass(frozen=True)
+class _Mark:
+    """A ring (radius > 0), a dot (radius 0) or a cross; lengths in canvas pixels."""
+
+    radius_px: float
+    half_width_px: float
+    cross: bool = False
+
+
+def draw_overlay(
+    image: Micrograph,
+    atoms: pd.DataFrame,
+    *,
+    colours: Mapping[str, str],
+    spacing_px: float | None = None,
+    longest_px: int = 2048,
+    title: str = "",
+) -> Image:
+    """Draw every atom at its refined position on the stretched grey image.
+
+    Parameters
+    ----------
+    image
+        What was measured.
+    atoms
+        One row an atom: ``y_px, x_px, class`` and, where known, ``fit_ok``. Atoms whose fit failed
+        are crosses in magenta.
+    colours
+        Colour of a class as "#rrggbb".
+    spacing_px
+        Distance of neighbouring columns, from which the size of the marks follows.
+    longest_px
+        Longest side of the picture; a larger image is reduced.
+    title
+        Written below, beside the number of atoms.
+
+    Returns
+    -------
+    picture
+        RGB. Images with narrow spacings are enlarged by a whole number.
+    """
+    spacing_px = spacing_px if spacing_px and np.isfinite(spacing_px) else None
+    scale = _canvas_scale(image.shape, spacing_px, longest_px)
+    canvas = np.repeat(_grey(image.data, scale)[:, :, None], 3, axis=2)
+    if image.valid() is not None:
+        canvas[_resized_mask(~np.isfinite(image.data), canvas.shape[:2])] = MISSING_COLOUR
+    counts = _draw_marks(canvas, image.shape, atoms, colours, spacing_px)
+    return _annotate(canvas, image, counts, title, spacing_px)
+
+
+def _canvas_scale(shape: tuple[int, int], spacing_px: float | None, longest_px: int) -> float:
+    longest = max(shape)
+    if longest > longest_px:
+        return longest_px / longest
+    wanted = max(
+        COMFORTABLE_SPACING_PX / spacing_px if spacing_px else 1.0, SMALLEST_SIDE_PX / longest
+    )
+    return float(max(1, min(int(np.ceil(wanted)), longest_px // longest, 16)))
+
+
+def _grey(data: RealImage, scale: float) -> NDArray[np.uint8]:
+    from PIL import Image
+
+    step = max(1, int(np.sqrt(data.size / SAMPLE)))
+    sample = data[::step, ::step].astype(np.float32)
+    low, high = np.percentile(sample[np.isfinite(sample)], PERCENTILES)
+    # Reducing by a whole number first keeps a 16,384 px image from passing through float32 at once.
+    reduction = max(1, int(1 / scale))
+    reduced = _block_mean(data, reduction)
+    span = max(float(high - low), 1e-30)
+    stretched = np.nan_to_num((reduced - np.float32(low)) * np.float32(255 / span))
+    grey = np.clip(stretched, 0, 255).astype(np.uint8)
+    height, width = (max(1, round(side * scale)) for side in data.shape)
+    if grey.shape == (height, width):
+        return grey
+    kind = Image.Resampling.BICUBIC if scale > 1 else Image.Resampling.BOX
+    resized: NDArray[np.uint8] = np.asarray(Image.fromarray(grey).resize((width, height), kind))
+    return resized
+
+
+def _block_mean(data: RealImage, factor: int) -> FloatImage:
+    if factor == 1:
+        return data.astype(np.float32)
+    height, width = data.shape[0] // factor, data.shape[1] // factor
+    reduced = np.empty((height, width), np.float32)
+    for row in range(height):
+        strip = data[row * factor : (row + 1) * factor, : width * factor]
+        reduced[row] = strip.reshape(factor, width, factor).mean(axis=(0, 2), dtype=np.float32)
+    return reduced
+
+
+def _resized_mask(mask: NDArray[np.bool_], shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    rows = (np.arange(shape[0]) * mask.shape[0]) // shape[0]
+    columns = (np.arange(shape[1]) * mask.shape[1]) // shape[1]
+    return np.asarray(mask[rows][:, columns], np.bool_)
+
+
+def _draw_marks(
+    canvas: NDArray[np.uint8],
+    shape: tuple[int, int],
+    atoms: pd.DataFrame,
+    colours: Mapping[str, str],
+    spacing_px: float | None,
+) -> dict[str, tuple[int, str]]:
+    """Draw all atoms; return the number and the colour of every legend entry."""
+    if not len(atoms):
+        return {}
+    scale = np.array(canvas.shape[:2]) / np.array(shape)
+    positions = (atoms[["y_px", "x_px"]].to_numpy(np.float64) + 0.5) * scale - 0.5
+    ring, cross = _mark_sizes(spacing_px, float(scale.mean()), min(canvas.shape[:2]))
+    ok = atoms["fit_ok"].to_numpy(bool) if "fit_ok" in atoms else np.ones(len(atoms), bool)
+    classes = atoms["class"].to_numpy(object)
+    legend: dict[str, tuple[int, str]] = {}
+    for name in dict.fromkeys([*colours, *np.unique(classes.astype(str))]):
+        chosen = classes == name
+        if chosen.any():
+            colour = colours.get(name, "#ffd23f")
+            legend[name] = (int(chosen.sum()), colour)
+            _stamp(canvas, positions[chosen & ok], ring, colour)
+    if not ok.all():
+        legend["not fitted"] = (int((~ok).sum()), FLAGGED_COLOUR)
+        _stamp(canvas, positions[~ok], cross, FLAGGED_COLOUR)
+    return legend
+
+
+def _mark_sizes(spacing_px: float | None, scale: float, smallest: int) -> tuple[_Mark, _Mark]:
+    on_canvas = spacing_px * scale if spacing_px else smallest / 40
+    width = 0.65 if on_canvas < 24 else 0.85
+    if on_canvas < 9:
+        # Rings would touch: a dot a column, small enough to leave gaps.
+        radius = max(0.5, 0.16 * on_canvas)
+        return _Mark(0.0, radius), _Mark(max(1.5, 0.4 * on_canvas), 0.6, cross=True)
+    radius = float(np.clip(0.30 * on_canvas, 3.0, 11.0))
+    return _Mark(radius, width), _Mark(radius, width + 0.1, cross=True)
+
+
+def _stamp(
+    canvas: NDArray[np.uint8], positions: NDArray[np.float64], mark: _Mark, colour: str
+) -> None:
+    """Blend one mark a position into the canvas, with a dark rim so that it shows on white too."""
+    positions = positions[np.isfinite(positions).all(axis=1)]
+    height, width = canvas.shape[:2]
+    depth = np.zeros(height * width, np.float32)  # 0 outside, 1 at the end of the rim, 2 on a line
+    reach = int(np.ceil(mark.radius_px + mark.half_width_px + 2))
+    offsets = np.arange(-reach, reach + 1)
+    for start in range(0, len(positions), ATOMS_AT_ONCE):
+        some = positions[start : start + ATOMS_AT_ONCE]
+        pixel = np.rint(some).astype(np.int64)
+        part = (some - pixel).astype(np.float32)
+        along_y = offsets[None, :] - part[:, :1]
+        along_x = offsets[None, :] - part[:, 1:]
+        distance = _distance(along_y[:, :, None], along_x[:, None, :], mark)
+        row = pixel[:, 0, None] + offsets
+        column = pixel[:, 1, None] + offsets
+        inside = ((row >= 0) & (row < height))[:, :, None]
+        inside = inside & ((column >= 0) & (column < width))[:, None, :]
+        near = inside & (distance < mark.half_width_px + 1.5)
+        index = (row[:, :, None] * width + column[:, None, :])[near]
+        np.maximum.at(depth, index, mark.half_width_px + 1.5 - distance[near])
+    drawn = np.flatnonzero(depth)
+    _blend(canvas, drawn, depth[drawn], _rgb(colour))
+
+
+def _distance(along_y: FloatImage, along_x: FloatImage, mark: _Mark) -> FloatImage:
+    """Distance in pixels from the line of the mark, shape (N, h, w)."""
+    if mark.cross:
+        slope = np.float32(np.sqrt(0.5))
+        first, second = (along_y + along_x) * slope, (along_y - along_x) * slope
+        beyond = np.maximum(np.abs(first), np.abs(second)) - np.float32(mark.radius_px)
+        line = np.minimum(np.abs(first), np.abs(second))
+        return np.asarray(np.maximum(line, beyond + np.float32(mark.half_width_px)), np.float32)
+    return np.abs(np.hypot(along_y, along_x) - np.float32(mark.radius_px))
+
+
+def _blend(
+    canvas: NDArray[np.uint8],
+    drawn: NDArray[np.int64],
+    depth: FloatImage,
+    colour: tuple[int, int, int],
+) -> None:
+    line = np.clip(depth[:, None] - 1, 0, 1)
+    under = 1 - 0.45 * np.minimum(depth[:, None], 1)
+    flat = canvas.reshape(-1, 3)
+    ground = flat[drawn] * under
+    flat[drawn] = (ground + (np.array(colour, np.float32) - ground) * line).astype(np.uint8)
+
+
+def _rgb(colour: str) -> tuple[int, int, int]:
+    return int(colour[1:3], 16), int(colour[3:5], 16), int(colour[5:7], 16)
+
+
+def _annotate(
+    canvas: NDArray[np.uint8],
+    image: Micrograph,
+    counts: Mapping[str, tuple[int, str]],
+    title: str,
+    spacing_px: float | None,
+) -> Image:
+    """Add the scale bar and, below the image, a line of text with the legend."""
+    from PIL import Image, ImageDraw, ImageFont
+
+    height, width = canvas.shape[:2]
+    size = int(np.clip(max(height, width) / 64, 13, 26))
+    font = ImageFont.load_default(size)
+    text = _caption(image, counts, title, spacing_px)
+    entries = [(f"{name} {number:,}", colour) for name, (number, colour) in counts.items()]
+    legend_px = sum(font.getlength(entry) + 2.5 * size for entry, _ in entries)
+    two_lines = font.getlength(text) + legend_px + 2 * size > width
+    line_px = 2 * size
+    picture = Image.new("RGB", (width, height + line_px * (1 + two_lines)), (20, 22, 28))
+    picture.paste(Image.fromarray(canvas), (0, 0))
+    draw = ImageDraw.Draw(picture)
+    middle = height + size
+    draw.text((size, middle), text, (225, 228, 235), font, anchor="lm")
+    legend_left = size if two_lines else width - int(legend_px)
+    _draw_legend(draw, entries, (legend_left, middle + line_px * two_lines), size, font)
+    if image.pixel_size_nm is not None:
+        _draw_scale_bar(draw, image.pixel_size_nm[1] * image.shape[1] / width, canvas, size, font)
+    return picture
+
+
+def _caption(
+    image: Micrograph,
+    counts: Mapping[str, tuple[int, str]],
+    title: str,
+    spacing_px: float | None,
+) -> str:
+    n_atoms = sum(number for name, (number, _) in counts.items() if name != "not fitted")
+    parts = [title, f"{n_atoms:,} atoms" if n_atoms != 1 else "1 atom"]
+    if spacing_px:
+        spacing = f"spacing {spacing_px:.1f} px"
+        if image.pixel_size_nm is not None:
+            spacing += f" = {spacing_px * float(np.sqrt(np.prod(image.pixel_size_nm))):.3g} nm"
+        parts.append(spacing)
+    return "   ".join(part for part in parts if part)
+
+
+def _draw_legend(
+    draw: Any, entries: list[tuple[str, str]], start: tuple[int, int], size: int, font: Any
+) -> None:
+    left, middle = start
+    radius = size // 3
+    for text, colour in entries:
+        box = (left, middle - radius, left + 2 * radius, middle + radius)
+        line = max(2, size // 7)
+        if colour == FLAGGED_COLOUR:
+            draw.line(box, colour, line)
+            draw.line((box[0], box[3], box[2], box[1]), colour, line)
+        else:
+            draw.ellipse(box, outline=colour, width=line)
+        left += size
+        draw.text((left, middle), text, (225, 228, 235), font, anchor="lm")
+        left += int(draw.textlength(text, font) + 1.5 * size)
+
+
+def _draw_scale_bar(
+    draw: Any, nm_per_px: float, canvas: NDArray[np.uint8], size: int, font: Any
+) -> None:
+    height, width = canvas.shape[:2]
+    wanted_nm = 0.22 * width * nm_per_px
+    power = 10.0 ** np.floor(np.log10(wanted_nm))
+    length_nm = max(step * power for step in (1, 2, 5) if step * power <= wanted_nm)
+    length_px = round(length_nm / nm_per_px)
+    left, bottom, thick = size, height - size, max(4, size // 4)
+    text = f"{length_nm:g} nm" if length_nm >= 0.1 else f"{length_nm * 1000:g} pm"
+    draw.rectangle((left - 2, bottom - thick - 2, left + length_px + 2, bottom + 1), fill=(0, 0, 0))
+    draw.rectangle((left, bottom - thick, left + length_px, bottom - 1), fill=(255, 255, 255))
+    draw.text(
+        (left + length_px / 2, bottom - thick - size // 3),
+        text,
+        (255, 255, 255),
+        font,
+        anchor="ms",
+        stroke_width=2,
+        stroke_fill=(0, 0, 0),
+    )

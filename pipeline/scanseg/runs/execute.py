@@ -1,0 +1,165 @@
+"""A run: every image once, whatever is wrong with some of them."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from scanseg.errors import MachineError
+from scanseg.runs.collect import Collector, Frame, Outcome
+from scanseg.runs.failures import failure_of
+from scanseg.runs.folder import RECORD, RunFolder
+from scanseg.runs.manifest import Failure
+from scanseg.runs.pipeline import WriteBehind, read_ahead
+from scanseg.runs.plan import Plan
+from scanseg.runs.process import Detection, Processor
+from scanseg.runs.reading import Read, Reading, read_file
+from scanseg.runs.record import describe_machine, now, versions
+from scanseg.runs.settings import RunSettings
+from scanseg.runs.summary import write_summary
+
+__all__ = ["RunResult", "execute"]
+
+log = logging.getLogger("scanseg.runs")
+
+# A few images ahead keep the network busy; of large ones the memory budget lets fewer pass.
+AHEAD = 4
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """How a run went.
+
+    Parameters
+    ----------
+    n_done, n_kept, n_failed
+        Images processed, images whose results were there already, images without a result or with
+        a frame without one.
+    n_objects
+        Atoms of all images of the plan.
+    seconds
+        Wall time.
+    interrupted
+        Whether the user stopped it.
+    """
+
+    n_done: int
+    n_kept: int
+    n_failed: int
+    n_objects: int
+    seconds: float
+    interrupted: bool
+
+
+def execute(
+    plan: Plan,
+    folder: RunFolder,
+    processor: Processor,
+    *,
+    settings: RunSettings,
+    retry_failed: bool = False,
+    observe: Callable[[dict[str, Any]], None] = lambda event: None,
+    read: Read | None = None,
+    command: tuple[str, ...] = (),
+) -> RunResult:
+    """Process the images of a plan and write all their results.
+
+    Parameters
+    ----------
+    plan
+        The images.
+    folder
+        Where results go. Images whose contents, model and settings have not changed are kept.
+    processor
+        The model.
+    settings
+        The settings.
+    retry_failed
+        Whether images that failed before are tried again although nothing has changed.
+    observe
+        Is told what happens, as a dictionary with a key ``event``: ``frame`` and ``image``.
+    read
+        Opens a file; the readers of this package by default.
+    command
+        The command line, for the record.
+
+    Raises
+    ------
+    MachineError
+        When the disk is full or the device is missing. What is finished stays.
+    """
+    started = time.perf_counter()
+    record = _record(plan, processor, settings, command)
+    reading = Reading(plan, folder, processor, settings, retry_failed, read or read_file)
+    collector = Collector(folder, processor.colours, settings.output, observe, reading.release)
+    writing = WriteBehind(collector.take, depth=2)
+    frames = read_ahead(reading.frames(), depth=AHEAD)
+    interrupted = False
+    try:
+        try:
+            for frame in frames:
+                writing.put(_process(frame, processor))
+        except KeyboardInterrupt:
+            interrupted = True
+            log.warning("stopped by the user; the images in hand are finished first")
+        finally:
+            reading.stop()
+            frames.close()  # type: ignore[attr-defined]
+            writing.close()
+            collector.abandon()
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        raise MachineError(
+            f"The disk of {folder.path} is full.",
+            hint="Make room and run the same command again: what is finished is kept.",
+        ) from error
+    result = RunResult(**collector.counts(), seconds=_since(started), interrupted=interrupted)
+    write_summary(folder)
+    if result.n_done or result.n_failed > collector.n_kept_failures or interrupted:
+        record["model"] = dict(processor.description)  # by now the engine is known
+        record |= {"finished": None if interrupted else now(), "seconds": result.seconds}
+        folder.write_json(RECORD, record)
+    elif "unfinished" in (folder.path / RECORD).read_text(encoding="utf-8"):
+        folder.write_json(RECORD, record | {"finished": now(), "seconds": result.seconds})
+    return result
+
+
+def _record(
+    plan: Plan, processor: Processor, settings: RunSettings, command: tuple[str, ...]
+) -> dict[str, Any]:
+    return {
+        "scanseg": versions()["scanseg"],
+        "command": list(command),
+        "started": now(),
+        "model": dict(processor.description),
+        "settings": settings.model_dump(mode="json"),
+        "inputs": [{"path": str(file.path), "image": file.name} for file in plan.files],
+        "skipped": [{"path": str(each.path), "reason": each.reason} for each in plan.skipped],
+        "seeds": {},  # nothing on the way of an image is random
+        "versions": versions(),
+        "machine": describe_machine(),
+    }
+
+
+def _process(frame: Frame, processor: Processor) -> Outcome:
+    """Apply the model; an error becomes the outcome of this frame alone."""
+    if frame.image is None:
+        return Outcome(frame, None, frame.failure)
+    processor.prepare()
+    started = time.perf_counter()
+    detection: Detection | None = None
+    failure: Failure | None = None
+    try:
+        detection = processor(frame.image)
+    except Exception as error:
+        failure = failure_of(error, "predict", f"{frame.file.name}, frame {frame.index}")
+    return Outcome(frame, detection, failure, _since(started))
+
+
+def _since(started: float) -> float:
+    return round(time.perf_counter() - started, 4)

@@ -1,0 +1,144 @@
+"""What was done to every image: one line each, appended the moment it is true."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import threading
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any, Literal
+
+__all__ = ["Entry", "Failure", "Manifest", "content_checksum", "result_key"]
+
+MANIFEST = "manifest.jsonl"
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why an image, or a frame of it, has no result.
+
+    Parameters
+    ----------
+    stage
+        read, check, predict, find or write.
+    error
+        Name of the error.
+    reason
+        What was found and why it matters.
+    hint
+        What to do now.
+    """
+
+    stage: str
+    error: str
+    reason: str
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A line of the manifest.
+
+    Parameters
+    ----------
+    name, path, sha256
+        The image: its name in tables, the file, the checksum of its contents.
+    key
+        Checksum of contents, model and settings: the same key gives the same results.
+    status
+        ``done`` if at least one frame has a result.
+    failures
+        What went wrong; one of the file as a whole, or one a frame.
+    n_objects, seconds
+        Number of atoms, and the time of reading, network and refinement.
+    frames
+        Rows of images.csv.
+    outputs
+        sha256 of every file of the image's folder.
+    """
+
+    name: str
+    path: str
+    sha256: str
+    key: str
+    status: Literal["done", "failed"]
+    error: str = ""
+    hint: str = ""
+    n_objects: int = 0
+    seconds: float = 0.0
+    failures: list[dict[str, str]] = field(default_factory=list)
+    frames: list[dict[str, Any]] = field(default_factory=list)
+    outputs: dict[str, str] = field(default_factory=dict)
+
+    def is_complete(self, folder: Path) -> bool:
+        """Whether every output is there and unchanged."""
+        return all(
+            (folder / name).is_file() and content_checksum(folder / name) == checksum
+            for name, checksum in self.outputs.items()
+        )
+
+
+class Manifest:
+    """The manifest of an output folder; of several lines for an image the last one counts.
+
+    Parameters
+    ----------
+    output
+        The output folder.
+    """
+
+    def __init__(self, output: Path) -> None:
+        self._path = output / MANIFEST
+        self._lock = threading.Lock()
+        self._entries = {entry.name: entry for entry in self._read()}
+
+    def entry(self, name: str) -> Entry | None:
+        """The latest line of an image."""
+        return self._entries.get(name)
+
+    def entries(self) -> list[Entry]:
+        """The latest line of every image, ordered by name, so that no history shows."""
+        return [self._entries[name] for name in sorted(self._entries)]
+
+    def append(self, entry: Entry) -> None:
+        """Add a line, and return when it is on the disk."""
+        line = json.dumps(asdict(entry), allow_nan=False) + "\n"
+        with self._lock, self._path.open("ab") as file:
+            if file.tell() and not self._ends_with_newline():
+                file.write(b"\n")  # a run was killed in the middle of its last line
+            file.write(line.encode())
+            file.flush()
+            os.fsync(file.fileno())
+            self._entries[entry.name] = entry
+
+    def _ends_with_newline(self) -> bool:
+        with self._path.open("rb") as file:
+            file.seek(-1, os.SEEK_END)
+            return file.read(1) == b"\n"
+
+    def _read(self) -> list[Entry]:
+        if not self._path.exists():
+            return []
+        known = {each.name for each in fields(Entry)}
+        entries = []
+        for line in self._path.read_text(encoding="utf-8", errors="replace").splitlines():
+            try:
+                values = json.loads(line)
+                entries.append(Entry(**{k: v for k, v in values.items() if k in known}))
+            except (ValueError, TypeError, AttributeError):
+                continue  # half a line: its image counts as not done
+        return entries
+
+
+def content_checksum(path: Path) -> str:
+    """sha256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def result_key(content: str, model: str, settings: dict[str, Any]) -> str:
+    """Checksum of all that decides a result: image, model and settings."""
+    parts = json.dumps([content, model, settings], sort_keys=True)
+    return hashlib.sha256(parts.encode()).hexdigest()

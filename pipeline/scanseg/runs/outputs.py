@@ -1,0 +1,185 @@
+"""The files of one image: written to a scratch folder, then moved into place in one go."""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+import shutil
+from collections.abc import Container, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scanseg.micrograph import Micrograph
+from scanseg.report import MapWriter, append_atoms, draw_overlay
+from scanseg.runs.manifest import content_checksum
+from scanseg.runs.plan import InputFile
+from scanseg.runs.process import Detection
+from scanseg.runs.settings import OutputConfig
+
+__all__ = ["ImageOutputs", "remove_outputs"]
+
+OUTPUT_FILES = re.compile(
+    r"(class_map|probability|uncertainty)\.tif|atoms\.csv|overlay(_\d+)?\.png"
+)
+
+
+class ImageOutputs:
+    """Collects the results of the frames of one file.
+
+    Parameters
+    ----------
+    file
+        The input.
+    first
+        Its first frame, for shape and calibration.
+    n_frames
+        Number of its frames.
+    scratch
+        A folder on the same file system as the output folder, for this image alone.
+    colours
+        Colour of every class but the background.
+    config
+        What is written.
+    """
+
+    def __init__(
+        self,
+        file: InputFile,
+        first: Micrograph,
+        n_frames: int,
+        *,
+        scratch: Path,
+        colours: Mapping[str, str],
+        config: OutputConfig,
+    ) -> None:
+        self._file = file
+        self._first = first
+        self._n_frames = n_frames
+        self._scratch = scratch
+        self._colours = colours
+        self._config = config
+        shutil.rmtree(scratch, ignore_errors=True)
+        scratch.mkdir(parents=True)
+        self._open = ExitStack()
+        self._atoms: BinaryIO = self._open.enter_context((scratch / "atoms.csv").open("wb"))
+        self._maps = {"class_map.tif": self._map("class_map", np.uint8, ())}
+        if "probability" in config.save:
+            names = ("background", *colours)
+            self._maps["probability.tif"] = self._map("probability", np.float32, names)
+        if "uncertainty" in config.save:
+            self._maps["uncertainty.tif"] = self._map("uncertainty", np.float32, ())
+        self._overlay_frames = _spread(n_frames, config.overlay_frames)
+        self._n_added = 0
+
+    def _map(self, name: str, dtype: type, channel_names: tuple[str, ...]) -> MapWriter:
+        return self._open.enter_context(
+            MapWriter(
+                self._scratch / f".{name}.tiles",
+                shape=self._first.shape,
+                dtype=dtype,
+                channel_names=channel_names,
+            )
+        )
+
+    def add(self, index: int, image: Micrograph, detection: Detection) -> None:
+        """Write what was found in a frame."""
+        append_atoms(
+            self._atoms,
+            detection.atoms,
+            image=self._file.name,
+            frame=index,
+            header=self._n_added == 0,
+        )
+        for name, planes in _planes(detection, set(self._maps)).items():
+            for rows in planes:
+                self._maps[name].add_plane(rows)
+        if index in self._overlay_frames:
+            self._draw(index, image, detection)
+        self._n_added += 1
+
+    def add_missing(self) -> None:
+        """Keep the place of a frame that has no result."""
+        for name, writer in self._maps.items():
+            for _ in range(1 + len(self._colours) if name == "probability.tif" else 1):
+                writer.add_empty_plane()
+
+    def _draw(self, index: int, image: Micrograph, detection: Detection) -> None:
+        name = "overlay.png"
+        if index != self._overlay_frames[0]:
+            digits = int(math.log10(self._n_frames - 1)) + 1
+            name = f"overlay_{index:0{digits}d}.png"
+        title = self._file.name + (f"  frame {index}" if self._n_frames > 1 else "")
+        picture = draw_overlay(
+            image,
+            detection.atoms,
+            colours=self._colours,
+            spacing_px=detection.spacing_px,
+            longest_px=self._config.overlay_px,
+            title=title,
+        )
+        # Level 1 takes a third of the time of level 6 and noise shrinks little anyway.
+        picture.save(self._scratch / name, compress_level=1)
+
+    def finish(self, folder: Path) -> dict[str, str]:
+        """Move everything into the image's folder; return the checksum of each file."""
+        for name, writer in self._maps.items():
+            writer.write(
+                self._scratch / name,
+                pixel_size_nm=self._first.pixel_size_nm,
+                title=f"{self._file.name} {name.removesuffix('.tif').replace('_', ' ')}",
+            )
+        self._open.close()
+        folder.mkdir(parents=True, exist_ok=True)
+        checksums = {}
+        for path in sorted(self._scratch.iterdir()):
+            checksums[path.name] = content_checksum(path)
+            os.replace(path, folder / path.name)
+        self._scratch.rmdir()
+        remove_outputs(folder, keep=checksums)
+        return checksums
+
+    def discard(self) -> None:
+        """Leave nothing behind."""
+        self._open.close()
+        shutil.rmtree(self._scratch, ignore_errors=True)
+
+
+def remove_outputs(folder: Path, *, keep: Container[str] = ()) -> None:
+    """Remove what an earlier run with other settings has written for an image."""
+    if not folder.is_dir():
+        return
+    for path in folder.iterdir():
+        if OUTPUT_FILES.fullmatch(path.name) and path.name not in keep:
+            path.unlink()
+    if not any(folder.iterdir()):
+        folder.rmdir()
+
+
+def _planes(detection: Detection, wanted: set[str]) -> dict[str, list[Any]]:
+    """Functions that return rows, for every plane of every map that is wanted."""
+    planes: dict[str, list[Any]] = {"class_map.tif": [detection.maps.class_map_rows]}
+    if "probability.tif" in wanted:
+        planes["probability.tif"] = [_rows_of(plane) for plane in detection.maps.probability]
+    if "uncertainty.tif" in wanted:
+        planes["uncertainty.tif"] = [_rows_of(detection.maps.uncertainty)]
+    return planes
+
+
+def _rows_of(plane: NDArray[Any]) -> Any:
+    return lambda start, stop: plane[start:stop]
+
+
+def _spread(n_frames: int, n_wanted: int) -> list[int]:
+    """Frame numbers from the first to the last.
+
+    Examples
+    --------
+    >>> _spread(1, 3), _spread(9, 3)
+    ([0], [0, 4, 8])
+    """
+    return sorted({round(index) for index in np.linspace(0, n_frames - 1, min(n_wanted, n_frames))})

@@ -1,0 +1,182 @@
+"""Which files a run takes, what it leaves out and why, and where the results of each go."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from scanseg.errors import ConfigError
+
+__all__ = ["InputFile", "Plan", "Skipped", "find_inputs"]
+
+# Files with these extensions inside a folder are results and notes of other programs.
+_NOT_IMAGES = """
+    .7z .avi .bib .bz2 .c .cfg .cif .conf .css .csv .db .doc .docx .gz .htm .html .ini .ipynb .js
+    .json .log .m .md .mov .mp4 .odt .onnx .pdf .pkl .ppt .pptx .prz .ps .pt .pth .py .pyc .rar .rst
+    .rtf .safetensors .sh .svg .tar .tex .toml .tsv .txt .xls .xlsx .xml .xyz .yaml .yml .zip
+"""
+NOT_IMAGES = frozenset(_NOT_IMAGES.split())
+# A broken file of these inside a folder is a failure; of any other extension it is left out.
+_IMAGES = """
+    .bcf .blo .bmp .btf .dm3 .dm4 .emd .gwy .h5 .hdf .hdf5 .hspy .ibw .jpeg .jpg .mrc .nc .npy .npz
+    .png .ser .spm .sxm .tf8 .tif .tiff
+"""
+IMAGES = frozenset(_IMAGES.split())
+# Files at the top of an output folder: no folder of an image may be called so.
+RESERVED = frozenset(
+    {
+        "atoms.csv",
+        "failures.csv",
+        "images.csv",
+        "manifest.jsonl",
+        "report.html",
+        "run.json",
+        "run.log",
+    }
+)
+SYSTEM_FILES = frozenset({"thumbs.db", "desktop.ini"})
+
+
+@dataclass(frozen=True, slots=True)
+class InputFile:
+    """A file to process.
+
+    Parameters
+    ----------
+    path
+        Where it is, absolute.
+    name
+        Its path below the folder that was named, with "/"; also the folder of its results and the
+        ``image`` column of tables.
+    expected
+        Whether it was named by hand or has the extension of an image, so that not being able to
+        read it is a failure.
+    """
+
+    path: Path
+    name: str
+    expected: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """A file that is left out."""
+
+    path: Path
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The files of a run, ordered by name."""
+
+    files: tuple[InputFile, ...]
+    skipped: tuple[Skipped, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    path: Path
+    root: Path  # the folder that was named, or the folder of the file that was named
+    expected: bool
+
+    @property
+    def name(self) -> str:
+        return _printable(self.path.relative_to(self.root).as_posix())
+
+
+def find_inputs(
+    paths: Sequence[Path],
+    *,
+    output: Path,
+    taken: Callable[[str], Path | None] = lambda name: None,
+) -> Plan:
+    """List the files below some files and folders.
+
+    Parameters
+    ----------
+    paths
+        Files, and folders to search recursively. Hidden files and the output folder are left out.
+    output
+        Folder of the results; it may lie inside an input folder.
+    taken
+        Returns the file that has used a name in an earlier run into the same folder, or None.
+
+    Raises
+    ------
+    ConfigError
+        When a path does not exist.
+    """
+    found: list[_Found] = []
+    skipped: list[Skipped] = []
+    for path in paths:
+        here = Path(os.path.abspath(path))
+        if here.is_dir():
+            for item in _walk(here, Path(os.path.abspath(output))):
+                (found if isinstance(item, _Found) else skipped).append(item)  # type: ignore[arg-type]
+        elif here.exists():
+            found.append(_Found(here, here.parent, expected=True))
+        else:
+            raise ConfigError(f"{path} does not exist.", hint="Check the path.")
+    unique = {item.path: item for item in reversed(found)}
+    files = _named(sorted(unique.values(), key=lambda item: str(item.path)), taken)
+    return Plan(tuple(sorted(files, key=lambda file: file.name)), tuple(skipped))
+
+
+def _walk(root: Path, output: Path) -> Iterator[_Found | Skipped]:
+    visited = set()
+    for folder, folders, names in os.walk(root, followlinks=True):
+        here = Path(folder)
+        if (real := os.path.realpath(folder)) in visited or here == output:
+            folders.clear()
+            continue
+        visited.add(real)
+        if here != root and (here / "run.json").exists() and (here / "manifest.jsonl").exists():
+            yield Skipped(here, "results of an earlier run")
+            folders.clear()
+            continue
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(names):
+            if name.startswith(".") or name.lower() in SYSTEM_FILES:
+                continue
+            path, suffix = here / name, Path(name).suffix.lower()
+            if suffix in NOT_IMAGES:
+                yield Skipped(path, f"{suffix} files hold no images")
+            elif path.is_file():
+                yield _Found(path, root, expected=suffix in IMAGES)
+            else:
+                yield Skipped(path, "not a file")
+
+
+def _named(found: Sequence[_Found], taken: Callable[[str], Path | None]) -> list[InputFile]:
+    """Give every file a name of its own; some file systems do not tell a.tif from A.TIF."""
+    names = Counter(item.name.lower() for item in found)
+    prefixed = Counter(f"{item.root.name}/{item.name}".lower() for item in found)
+    files = []
+    for item in found:
+        name = item.name
+        if names[name.lower()] > 1 or name.lower() in RESERVED or _is_others(item, name, taken):
+            name = f"{_printable(item.root.name)}/{item.name}"
+            if prefixed[name.lower()] > 1 or _is_others(item, name, taken):
+                # Only the place tells them apart; its checksum does not depend on the other files.
+                # The file itself counts where two differ by upper and lower case alone.
+                place = hashlib.sha256(os.fsencode(item.path)).hexdigest()[:8]
+                name = f"{_printable(item.root.name)}-{place}/{item.name}"
+        files.append(InputFile(item.path, name, item.expected))
+    return files
+
+
+def _is_others(item: _Found, name: str, taken: Callable[[str], Path | None]) -> bool:
+    """Whether an earlier run has used the name for another file that still exists."""
+    other = taken(name)
+    return other is not None and other != item.path and other.exists()
+
+
+def _printable(name: str) -> str:
+    """A name that can be written as UTF-8 and on one line, whatever bytes the file system holds."""
+    plain = name.encode("utf-8", "backslashreplace").decode()
+    return "".join(letter if letter.isprintable() else "_" for letter in plain)

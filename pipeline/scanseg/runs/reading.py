@@ -1,0 +1,147 @@
+"""Opens files ahead of the network, a frame at a time, and tells which need none of it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+
+from scanseg.errors import NotRecognised, ScansegError
+from scanseg.micrograph import Micrograph, Stack
+from scanseg.runs.checks import check_image
+from scanseg.runs.collect import Frame
+from scanseg.runs.failures import failure_of
+from scanseg.runs.folder import RunFolder
+from scanseg.runs.manifest import Entry, Failure, content_checksum, result_key
+from scanseg.runs.pipeline import MemoryBudget
+from scanseg.runs.plan import InputFile, Plan
+from scanseg.runs.process import Processor
+from scanseg.runs.settings import RunSettings
+
+__all__ = ["Read", "Reading", "read_file"]
+
+# Frames that are read, processed or written at the same time.
+BYTES_IN_FLIGHT = 256 * 1024**2
+
+Read = Callable[[InputFile, RunSettings], Micrograph | Stack]
+
+
+def read_file(file: InputFile, settings: RunSettings) -> Micrograph | Stack:
+    """Read the image of a file as the settings say."""
+    from scanseg.readers import read
+
+    chosen = settings.input
+    return read(file.path, channel=chosen.channel, pixel_size_nm=chosen.pixel_size_nm)
+
+
+class Reading:
+    """Opens the files of a plan one after the other, a frame at a time."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        folder: RunFolder,
+        processor: Processor,
+        settings: RunSettings,
+        retry_failed: bool,
+        read: Read,
+    ) -> None:
+        self._files = plan.files
+        self._folder = folder
+        self._checksum = processor.checksum
+        self._settings = settings
+        self._dumped = settings.model_dump(mode="json")
+        self._retry_failed = retry_failed
+        self._read = read
+        self._budget = MemoryBudget(BYTES_IN_FLIGHT)
+
+    def stop(self) -> None:
+        """Wait for nothing any more."""
+        self._budget.close()
+
+    def release(self, frame: Frame) -> None:
+        """A frame is written and its memory free."""
+        self._budget.release(frame.n_bytes)
+
+    def frames(self) -> Iterator[Frame]:
+        """All frames of all files; a file that cannot be read is one frame with a failure."""
+        for file in self._files:
+            content = key = ""
+            try:
+                content = content_checksum(file.path)
+                key = result_key(content, self._checksum, self._dumped)
+                if (kept := self._kept(file, key)) is not None:
+                    yield Frame(file, content, key, kept=kept)
+                else:
+                    yield from self._open(file, content, key)
+            except NotRecognised as error:
+                yield self._unread(file, content, key, error, skipped=not file.expected)
+            except Exception as error:
+                yield self._unread(file, content, key, error)
+
+    def _unread(
+        self, file: InputFile, content: str, key: str, error: Exception, *, skipped: bool = False
+    ) -> Frame:
+        return Frame(
+            file, content, key, failure=failure_of(error, "read", file.name), skipped=skipped
+        )
+
+    def _kept(self, file: InputFile, key: str) -> Entry | None:
+        entry = self._folder.manifest.entry(file.name)
+        if entry is None or entry.key != key or (self._retry_failed and entry.failures):
+            return None
+        return entry if entry.is_complete(self._folder.path / file.name) else None
+
+    def _open(self, file: InputFile, content: str, key: str) -> Iterator[Frame]:
+        started = time.perf_counter()
+        size = file.path.stat().st_size
+        self._budget.acquire(size)
+        try:
+            image = self._read(file, self._settings)
+        finally:
+            self._budget.release(size)
+        if isinstance(image, Micrograph):
+            n_bytes = image.data.nbytes
+            self._budget.add(n_bytes)
+            yield self._checked(
+                Frame(file, content, key, image=image, n_bytes=n_bytes, seconds=_since(started))
+            )
+            return
+        n_bytes = 4 * image.shape[0] * image.shape[1]
+        for index in range(image.n_frames):
+            self._budget.acquire(n_bytes)
+            yield self._checked(self._frame(file, content, key, image, index, n_bytes))
+
+    def _frame(
+        self, file: InputFile, content: str, key: str, stack: Stack, index: int, n_bytes: int
+    ) -> Frame:
+        started = time.perf_counter()
+        image: Micrograph | None = None
+        failure: Failure | None = None
+        try:
+            image = stack.frame(index)
+        except Exception as error:
+            failure = failure_of(error, "read", f"{file.name}, frame {index}")
+        return Frame(
+            file,
+            content,
+            key,
+            image=image,
+            failure=failure,
+            index=index,
+            n_frames=stack.n_frames,
+            n_bytes=n_bytes,
+            seconds=_since(started),
+        )
+
+    def _checked(self, frame: Frame) -> Frame:
+        if frame.image is None:
+            return frame
+        try:
+            check_image(frame.image)
+        except ScansegError as error:
+            return frame.refused(failure_of(error, "check", frame.file.name))
+        return frame
+
+
+def _since(started: float) -> float:
+    return round(time.perf_counter() - started, 4)

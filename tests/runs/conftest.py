@@ -1,0 +1,164 @@
+"""A model that needs no network: bright spots are atoms."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import tifffile
+from scipy import ndimage
+
+from scanseg.micrograph import Micrograph
+from scanseg.runs.execute import RunResult, execute
+from scanseg.runs.folder import RunFolder
+from scanseg.runs.plan import Plan, find_inputs
+from scanseg.runs.process import Detection
+from scanseg.runs.settings import RunSettings
+
+PIXEL_SIZE_NM = (0.02, 0.03)
+
+
+@dataclass(frozen=True)
+class FakeMaps:
+    class_map: np.ndarray
+
+    @property
+    def probability(self) -> np.ndarray:
+        return np.stack([1 - self.class_map, self.class_map]).astype(np.float32)
+
+    @property
+    def uncertainty(self) -> np.ndarray:
+        return np.full(self.class_map.shape, 0.25, np.float32)
+
+    def class_map_rows(self, start: int, stop: int) -> np.ndarray:
+        return self.class_map[start:stop]
+
+
+@dataclass
+class SpotFinder:
+    """Calls a connected region above 50 counts an atom; ``before`` runs first on every frame."""
+
+    before: Callable[[Micrograph], None] = lambda image: None
+    checksum: str = "model-1"
+    seen: list[str] = field(default_factory=list)
+
+    @property
+    def description(self) -> dict[str, Any]:
+        return {"name": "spots", "version": "1", "checksum": self.checksum}
+
+    @property
+    def colours(self) -> dict[str, str]:
+        return {"column": "#ffb000"}
+
+    def prepare(self) -> None:
+        pass
+
+    def __call__(self, image: Micrograph) -> Detection:
+        self.before(image)
+        self.seen.append(image.source)
+        spots, n_spots = ndimage.label(image.data > 50)
+        indices = np.arange(1, n_spots + 1)
+        position = np.reshape(ndimage.center_of_mass(spots > 0, spots, indices), (-1, 2))
+        size_nm = image.pixel_size_nm or (np.nan, np.nan)
+        atoms = pd.DataFrame(
+            {
+                "atom": np.arange(n_spots),
+                "y_px": position[:, 0],
+                "x_px": position[:, 1],
+                "y_nm": position[:, 0] * size_nm[0],
+                "x_nm": position[:, 1] * size_nm[1],
+                "class": ["column"] * n_spots,
+                "probability": np.ones(n_spots),
+                "y_err_px": np.full(n_spots, 0.01),
+                "x_err_px": np.full(n_spots, 0.01),
+                "amplitude": np.full(n_spots, 90.0),
+                "sigma_px": np.full(n_spots, 1.5),
+                "background": np.full(n_spots, 10.0),
+                "at_edge": np.zeros(n_spots, bool),
+                "fit_ok": np.ones(n_spots, bool),
+            }
+        )
+        return Detection(FakeMaps((spots > 0).astype(np.uint8)), atoms, 10.0, ("a remark",))
+
+
+def spots(shape: tuple[int, int] = (40, 60), *, offset: int = 0) -> np.ndarray:
+    """Spots of 2 x 2 pixels every 10 pixels, so their centres are known to be at .5."""
+    data = np.full(shape, 10, np.uint16)
+    for y in range(4, shape[0] - 2, 10):
+        for x in range(4 + offset, shape[1] - 2, 10):
+            data[y : y + 2, x : x + 2] = 100
+    return data
+
+
+def write_tiff(path: Path, data: np.ndarray, *, calibrated: bool = True) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    metadata: dict[str, Any] = {"axes": "TYX" if data.ndim == 3 else "YX"}
+    if calibrated:
+        metadata |= {"PhysicalSizeY": PIXEL_SIZE_NM[0], "PhysicalSizeYUnit": "nm"}
+        metadata |= {"PhysicalSizeX": PIXEL_SIZE_NM[1], "PhysicalSizeXUnit": "nm"}
+    tifffile.imwrite(path, data, ome=True, photometric="minisblack", metadata=metadata)
+    return path
+
+
+@dataclass
+class Bench:
+    """Runs the fake model from one folder into another."""
+
+    images: Path
+    output: Path
+    last_plan: Plan | None = None
+
+    def run(
+        self,
+        processor: SpotFinder | None = None,
+        *,
+        settings: RunSettings | None = None,
+        fresh: bool = False,
+        **options: Any,
+    ) -> RunResult:
+        with RunFolder(self.output, fresh=fresh) as folder:
+            plan = find_inputs([self.images], output=self.output)
+            self.last_plan = plan
+            return execute(
+                plan,
+                folder,
+                processor or SpotFinder(),
+                settings=settings or RunSettings(),
+                **options,
+            )
+
+    def table(self, name: str) -> pd.DataFrame:
+        return pd.read_csv(self.output / name)
+
+    def files(self) -> dict[str, bytes]:
+        """Everything below the output folder that holds results."""
+        return {
+            path.relative_to(self.output).as_posix(): path.read_bytes()
+            for path in sorted(self.output.rglob("*"))
+            if path.is_file() and path.name not in ("run.json", "manifest.jsonl")
+        }
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    """An empty folder of images and a place for results."""
+    (tmp_path / "images").mkdir()
+    return Bench(tmp_path / "images", tmp_path / "out")
+
+
+@pytest.fixture
+def tools() -> Any:
+    """The helpers of this file, which tests cannot import."""
+
+    class Tools:
+        pass
+
+    tools = Tools()
+    tools.spots, tools.write_tiff, tools.SpotFinder = spots, write_tiff, SpotFinder
+    tools.PIXEL_SIZE_NM = PIXEL_SIZE_NM
+    return tools
