@@ -1,103 +1,92 @@
-"""Candidates: where a probability map says that a column is."""
+"""Candidates for atom columns: tops of the probability map, with their class."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
-from scipy import ndimage
-from scipy.spatial import cKDTree
+from pydantic import Field, PositiveFloat
 
-from scanseg.micrograph import FloatImage
+from scanseg.config import Config
+from scanseg.inference import Prediction
+from scanseg.inference.peaks import find_peaks
 
-__all__ = ["find_peaks"]
+__all__ = ["Candidates", "Detection", "find_columns"]
+
+# Rows of the grid that are searched at once, so that memory does not grow with the image.
+BAND_ROWS = 2048
 
 
-def find_peaks(
-    probability: FloatImage, *, threshold: float, closest_px: float, smoothing_px: float = 1.0
-) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
-    """Find the tops of a probability map.
+class Detection(Config):
+    """When a top of the probability map is a column."""
 
-    The map is smoothed a little, because a disc has a flat top; what is left are local maxima of
-    their eight neighbours, placed between pixels by a parabola along each axis.
+    threshold: float | None = Field(default=None, gt=0, lt=1)
+    """Smallest probability; by default the model's own, chosen on its validation set."""
+    closest_of_spacing: PositiveFloat = 0.3
+    """Of two tops closer than this part of the model's spacing the less probable one goes."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Candidates:
+    """N candidates, the topmost first.
 
     Parameters
     ----------
-    probability
-        Shape (height, width), 0 to 1.
-    threshold
-        Smallest smoothed probability of a top.
-    closest_px
-        Of two tops closer than this the lower one goes.
-    smoothing_px
-        Width (s.d.) of the smoothing.
-
-    Returns
-    -------
     position_px
-        (y, x), shape (N, 2), the most probable first.
-    peak_probability
-        Shape (N,), of the map as it was.
+        (y, x) in pixels of the measured image, shape (N, 2).
+    class_index
+        Index among the model's classes, shape (N,), from 1.
+    probability
+        Of that class, shape (N,).
     """
-    smooth = ndimage.gaussian_filter(probability, smoothing_px, truncate=3.0, mode="nearest")
-    position, height = _local_maxima(smooth, np.float32(threshold))
-    order = np.argsort(-height, kind="stable")
-    position, height = position[order], height[order]
-    kept = _apart(position, closest_px)
-    position = position[kept]
-    pixel = np.clip(np.round(position).astype(int), 0, np.array(probability.shape) - 1)
-    return position, probability[pixel[:, 0], pixel[:, 1]]
+
+    position_px: NDArray[np.float64]
+    class_index: NDArray[np.int64]
+    probability: NDArray[np.float32]
 
 
-def _apart(position: NDArray[np.float64], closest_px: float) -> NDArray[np.bool_]:
-    """Keep a position unless a kept one before it is closer than ``closest_px``, shape (N,)."""
-    kept = np.ones(len(position), bool)
-    if len(position) < 2:
-        return kept
-    pairs = cKDTree(position).query_pairs(closest_px, output_type="ndarray")
-    for first, second in pairs[np.lexsort((pairs[:, 1], pairs[:, 0]))]:
-        if kept[first]:
-            kept[second] = False
-    return kept
+def find_columns(result: Prediction, *, config: Detection | None = None) -> Candidates:
+    """Find the columns that a network sees, class by class competing for the same place.
 
-
-@njit(cache=True, nogil=True)
-def _local_maxima(
-    image: FloatImage, threshold: np.float32
-) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
-    """Maxima of 3 x 3 neighbourhoods; of equal neighbours the first in reading order counts."""
-    rows, columns = image.shape
-    found = []
-    heights = []
-    for i in range(rows):
-        for j in range(columns):
-            value = image[i, j]
-            if value < threshold:
-                continue
-            top = True
-            for k in range(max(i - 1, 0), min(i + 2, rows)):
-                for m in range(max(j - 1, 0), min(j + 2, columns)):
-                    before = k < i or (k == i and m < j)
-                    if image[k, m] > value or (before and image[k, m] == value):
-                        top = False
-            if top:
-                y, x = float(i), float(j)
-                if 0 < i < rows - 1:
-                    y += _vertex(image[i - 1, j], value, image[i + 1, j])
-                if 0 < j < columns - 1:
-                    x += _vertex(image[i, j - 1], value, image[i, j + 1])
-                found.append((y, x))
-                heights.append(value)
-    position = np.empty((len(found), 2), np.float64)
-    for n in range(len(found)):
-        position[n, 0], position[n, 1] = found[n]
-    return position, np.array(heights, np.float32)
-
-
-@njit(cache=True, nogil=True, inline="always")
-def _vertex(left: float, middle: float, right: float) -> float:
-    """Offset of the top of the parabola through three points, within half a pixel."""
-    curvature = left - 2.0 * middle + right
-    if curvature >= 0.0:
-        return 0.0
-    return float(min(0.5, max(-0.5, 0.5 * (left - right) / curvature)))
+    Parameters
+    ----------
+    result
+        A prediction.
+    config
+        Threshold and distance.
+    """
+    config = config or Detection()
+    contract = result.model.contract
+    target_px = contract.sampling.spacing_px or 12.0
+    closest_px = config.closest_of_spacing * target_px
+    margin = int(np.ceil(closest_px)) + 4
+    n_classes, height, _ = result.foreground.shape
+    found, classes, certainty = [], [], []
+    for start in range(0, height, BAND_ROWS):
+        stop = min(start + BAND_ROWS, height)
+        top, bottom = max(start - margin, 0), min(stop + margin, height)
+        band = result.foreground[:, top:bottom].astype(np.float32) / np.float32(255)
+        position, probability = find_peaks(
+            band.sum(0) if n_classes > 1 else band[0],
+            threshold=config.threshold or contract.threshold,
+            closest_px=closest_px,
+        )
+        position[:, 0] += top
+        # A top on the very first row of the grid may lie half a pixel above it.
+        own = (position[:, 0] >= start) | (start == 0)
+        own &= (position[:, 0] < stop) | (stop == height)
+        order = np.lexsort((position[own, 1], position[own, 0]))
+        position, probability = position[own][order], probability[own][order]
+        pixel = np.round(position).astype(int)
+        pixel = np.clip(pixel - [top, 0], 0, np.array(band.shape[1:]) - 1)
+        at_peak = band[:, pixel[:, 0], pixel[:, 1]]
+        winner = at_peak.argmax(0)
+        found.append(position)
+        classes.append(winner + 1)
+        certainty.append(at_peak[winner, np.arange(len(winner))])
+    return Candidates(
+        result.grid.to_image(np.concatenate(found)),
+        np.concatenate(classes),
+        np.concatenate(certainty),
+    )

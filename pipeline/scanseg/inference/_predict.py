@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from numpy.typing import ArrayLike
 
 from scanseg.bundle import Model
@@ -11,10 +9,10 @@ from scanseg.errors import ConfigError
 from scanseg.inference._segment import segment
 from scanseg.inference.engines import Engine, open_engine
 from scanseg.inference.prediction import Prediction
+from scanseg.inference.sampling import Spacing, choose_sampling
 from scanseg.inference.settings import InferenceConfig
 from scanseg.micrograph import Micrograph, Stack, as_micrograph
 from scanseg.preprocess import Grid, measure_range
-from scanseg.preprocess.sampling import choose_sampling
 
 __all__ = ["predict"]
 
@@ -67,10 +65,10 @@ def predict(
         )
     engine = engine or open_engine(model)
     intensity = measure_range(measured.data, contract.normalisation)
-    spacing: Any = None
+    spacing: Spacing | None = None
     warnings: tuple[str, ...] = ()
     if grid is None:
-        sampled = choose_sampling(measured, model, engine)
+        sampled = choose_sampling(measured, model, engine, intensity)
         grid, spacing, warnings = sampled.grid, sampled.spacing, sampled.warnings
     elif grid.image_shape != measured.shape:
         raise ValueError(f"a grid for {grid.image_shape} and an image of {measured.shape}")

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from scanseg.bundle import Model
+from scanseg.inference.sampling import Spacing
 from scanseg.micrograph import FloatImage, Micrograph
 from scanseg.preprocess import Grid, IntensityRange
 
@@ -52,7 +53,7 @@ class Prediction:
     image: Micrograph
     model: Model
     grid: Grid
-    spacing: Any
+    spacing: Spacing | None
     intensity: IntensityRange
     foreground: NDArray[np.uint8]
     spread: NDArray[np.uint8] | None = None

@@ -14,7 +14,7 @@ __all__ = ["InferenceConfig"]
 class InferenceConfig(Config):
     """How a network is applied to an image."""
 
-    tile_px: PositiveInt = 1280
+    tile_px: PositiveInt = 1536
     """Largest side of what the network sees at once; sets the memory it takes."""
     batch_tiles: PositiveInt = 1
     """Tiles at once; more than one helps only with small tiles on a GPU."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from scanseg.atoms.find import find_peaks
+from scanseg.inference.peaks import find_peaks
 from scanseg.evaluate.matching import match_positions
 from scanseg.micrograph import FloatImage
 from scanseg.train.labels import IGNORED

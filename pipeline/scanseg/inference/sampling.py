@@ -1,0 +1,252 @@
+"""How an image is sampled for a network that knows one spacing: found out from the image.
+
+The autocorrelation proposes a repeat, the network finds columns at the sampling that follows, and
+the distance of nearest columns it finds corrects the sampling. Where nothing repeats (single atoms,
+few unit cells) the network looks at a ladder of samplings and the most convincing one is taken.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+
+from scanseg.bundle import Model
+from scanseg.bundle.probability import foreground_probability
+from scanseg.inference.engines import Engine
+from scanseg.inference.peaks import find_peaks
+from scanseg.micrograph import Micrograph
+from scanseg.preprocess import Grid, IntensityRange, Window, normalise, resample_window
+from scanseg.preprocess.spacing import estimate_lattice_spacing
+
+__all__ = ["Sampled", "Spacing", "choose_sampling"]
+
+# Side of the window that the network looks at to judge a sampling.
+PROBE_PX = 320
+# Networks are trained from about 0.5 to 1.5 of their spacing; inside of these no step is needed.
+GOOD_RATIO = (0.72, 1.38)
+# Fewer columns than this say nothing about their distance.
+ENOUGH = 8
+# Columns of real crystals are 0.1 to 0.6 nm apart.
+PLAUSIBLE_NM = (0.07, 0.7)
+
+
+@dataclass(frozen=True, slots=True)
+class Spacing:
+    """Distance of nearest columns, and how it was found.
+
+    Parameters
+    ----------
+    spacing_px
+        In pixels of the image, the geometric mean over both axes.
+    method
+        ``lattice`` from a repeat that the network confirmed, ``search`` from a ladder of samplings,
+        ``none`` where no column was seen at any sampling.
+    """
+
+    spacing_px: float
+    method: Literal["lattice", "search", "none"]
+
+
+@dataclass(frozen=True, slots=True)
+class Sampled:
+    """A grid, and what was found out about the spacing of the columns."""
+
+    grid: Grid
+    spacing: Spacing
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _View:
+    """What the network finds at one sampling, in a window of the image.
+
+    Parameters
+    ----------
+    spacing_px
+        Spacing in image pixels that the sampling supposes.
+    n_columns
+        Columns found.
+    ratio
+        Median distance of nearest columns over the spacing the network was trained at; nan for
+        fewer than two.
+    support
+        Sum of 2 p - 1 over the columns, an image pixel squared.
+    """
+
+    spacing_px: float
+    n_columns: int
+    ratio: float
+    support: float
+
+    @property
+    def nearest_px(self) -> float:
+        return self.spacing_px * self.ratio
+
+    @property
+    def conclusive(self) -> bool:
+        return self.n_columns >= ENOUGH and np.isfinite(self.ratio)
+
+    @property
+    def good(self) -> bool:
+        return self.conclusive and GOOD_RATIO[0] <= self.ratio <= GOOD_RATIO[1]
+
+
+def choose_sampling(
+    image: Micrograph, model: Model, engine: Engine, intensity: IntensityRange
+) -> Sampled:
+    """Find the sampling at which a model sees an image's columns best.
+
+    Parameters
+    ----------
+    image
+        What was measured.
+    model
+        A model; one that was trained at a pixel size takes the image's calibration instead.
+    engine
+        What computes its logits.
+    intensity
+        Range of the image.
+    """
+    aspect = _aspect(image)
+    lattice = estimate_lattice_spacing(image.data, intensity)
+    judge = _Judge(image, model, engine, intensity, aspect)
+    view = _follow(judge, lattice.spacing_px) if lattice else None
+    method: Literal["lattice", "search", "none"] = "lattice"
+    if view is None:
+        view, method = _search(judge), "search"
+    if not view.n_columns:
+        method = "none"
+    # A few isolated atoms tell no spacing; the sampling that shows them best is kept as it is.
+    spacing_px = view.nearest_px if view.conclusive else view.spacing_px
+    spacing = Spacing(spacing_px, method)
+    return Sampled(judge.grid(view.spacing_px), spacing, _doubts(image, spacing))
+
+
+class _Judge:
+    """Looks at an image through a network, at any sampling."""
+
+    def __init__(
+        self, image: Micrograph, model: Model, engine: Engine, intensity: IntensityRange,
+        aspect: tuple[float, float],
+    ) -> None:  # fmt: skip
+        self._image, self._contract, self._engine = image, model.contract, engine
+        self._intensity, self._aspect = intensity, aspect
+        self._target_px = model.contract.sampling.spacing_px or 12.0
+
+    def grid(self, spacing_px: float) -> Grid:
+        """Grid on which columns ``spacing_px`` image pixels apart have the network's spacing."""
+        scale = self._target_px / spacing_px
+        return Grid.at_scale(self._image.shape, (scale * self._aspect[0], scale * self._aspect[1]))
+
+    def look(self, spacing_px: float) -> _View:
+        """What the network finds if columns are ``spacing_px`` image pixels apart."""
+        grid = self.grid(spacing_px)
+        multiple = self._contract.size_multiple_px
+        found, probability, seen = [], [], 0.0
+        for window in _probe_windows(grid, multiple):
+            sampled = resample_window(self._image.data, grid, window, self._intensity)
+            tile = normalise(sampled, self._intensity, self._contract.normalisation)
+            logits = self._engine.logits(tile[None, None])
+            atom = foreground_probability(logits, temperature=self._contract.temperature)[0]
+            inside = (min(window.height, grid.shape[0]), min(window.width, grid.shape[1]))
+            position, height = find_peaks(
+                atom.sum(0)[: inside[0], : inside[1]],
+                threshold=self._contract.threshold,
+                closest_px=0.3 * self._target_px,
+            )
+            found.append(position)
+            probability.append(height)
+            seen += inside[0] * inside[1] / (grid.scale[0] * grid.scale[1])
+        each = [_nearest(position) for position in found]
+        nearest = np.concatenate(each)
+        certain = np.concatenate(probability)
+        ratio = float(np.median(nearest)) / self._target_px if len(nearest) else float("nan")
+        support = float(np.clip(2 * certain - 1, 0, 1).sum()) / seen
+        return _View(spacing_px, len(certain), ratio, support)
+
+    def spacings(self) -> list[float]:
+        """Ladder of spacings to try, from 3 pixels to a fifth of the image."""
+        low, high = 3.0, max(min(self._image.shape) / 5.0, 6.0)
+        if self._image.pixel_size_nm is not None:
+            size = float(np.sqrt(np.prod(self._image.pixel_size_nm)))
+            low, high = max(low, 0.1 / size), min(high, 0.5 / size)
+        if high <= low:
+            return [low]
+        steps = int(np.ceil(np.log(high / low) / np.log(1.4))) + 1
+        return [float(spacing) for spacing in np.geomspace(low, high, steps)]
+
+
+def _follow(judge: _Judge, spacing_px: float) -> _View | None:
+    """Correct a spacing by the columns that are found with it; None where that leads nowhere."""
+    for _ in range(3):
+        view = judge.look(spacing_px)
+        if view.good:
+            return view
+        if not view.conclusive:
+            return None
+        spacing_px = view.nearest_px
+    return None
+
+
+def _search(judge: _Judge) -> _View:
+    """The most convincing of a ladder of spacings."""
+    views = [judge.look(spacing) for spacing in judge.spacings()]
+    best = max(views, key=_conviction)
+    if not best.conclusive or best.good:
+        return best
+    return _follow(judge, best.nearest_px) or best
+
+
+def _conviction(view: _View) -> float:
+    """Support, less of it where columns stand closer than the network knows them."""
+    if not view.conclusive:
+        return view.support
+    away = np.log(view.ratio) / (0.35 if view.ratio < 1 else 1.0)
+    return float(view.support * np.exp(-0.5 * away**2))
+
+
+def _nearest(position: NDArray[np.float64]) -> NDArray[np.float64]:
+    if len(position) < 2:
+        return np.empty(0)
+    return np.asarray(cKDTree(position).query(position, k=2)[0][:, 1], float)
+
+
+def _probe_windows(grid: Grid, multiple: int) -> list[Window]:
+    """One window in the middle of a small grid, four spread over a large one."""
+    side = [min(PROBE_PX, -(-length // multiple) * multiple) for length in grid.shape]
+    if max(grid.shape) < 2 * PROBE_PX:
+        start = [max((length - s) // 2, 0) for length, s in zip(grid.shape, side, strict=True)]
+        return [Window(start[0], start[1], side[0], side[1])]
+    spread = [
+        [int(part * max(length - s, 0)) for part in (0.25, 0.75)]
+        for length, s in zip(grid.shape, side, strict=True)
+    ]
+    return [Window(top, left, side[0], side[1]) for top in spread[0] for left in spread[1]]
+
+
+def _aspect(image: Micrograph) -> tuple[float, float]:
+    """Factors along (y, x) that make the pixels of an image square, 1 on average."""
+    if image.pixel_size_nm is None:
+        return 1.0, 1.0
+    ratio = image.pixel_size_nm[0] / image.pixel_size_nm[1]
+    return float(np.sqrt(ratio)), float(1.0 / np.sqrt(ratio))
+
+
+def _doubts(image: Micrograph, spacing: Spacing) -> tuple[str, ...]:
+    """What a user should know about a spacing."""
+    if spacing.method == "none":
+        return ("No atom column was seen at any sampling.",)
+    if image.pixel_size_nm is None:
+        return ()
+    nm = spacing.spacing_px * float(np.sqrt(np.prod(image.pixel_size_nm)))
+    if PLAUSIBLE_NM[0] <= nm <= PLAUSIBLE_NM[1]:
+        return ()
+    return (
+        f"Columns are {spacing.spacing_px:.1f} px apart, which by the file's calibration is "
+        f"{nm:.3g} nm; crystals have {PLAUSIBLE_NM[0]} to {PLAUSIBLE_NM[1]} nm. Either the pixel "
+        "size is wrong, or what was found are not columns.",
+    )
