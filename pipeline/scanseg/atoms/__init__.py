@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from scanseg.atoms.find import Candidates, Detection, find_columns
     from scanseg.atoms.refine import RefinedColumns, Refinement, refine_columns
-    from scanseg.atoms.table import AtomMapping, find_atoms
+    from scanseg.atoms.table import AtomConfig, find_atoms
 
 __all__ = [
-    "AtomMapping",
+    "AtomConfig",
     "Candidates",
     "Detection",
     "RefinedColumns",
@@ -25,7 +25,7 @@ __all__ = [
 ]
 
 _HOMES = {
-    "AtomMapping": "table",
+    "AtomConfig": "table",
     "Candidates": "find",
     "Detection": "find",
     "RefinedColumns": "refine",

@@ -14,10 +14,10 @@ from scanseg.inference import Prediction
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-__all__ = ["AtomMapping", "find_atoms"]
+__all__ = ["AtomConfig", "find_atoms"]
 
 
-class AtomMapping(Config):
+class AtomConfig(Config):
     """From a prediction to a table of columns."""
 
     detection: Detection = Detection()
@@ -26,7 +26,7 @@ class AtomMapping(Config):
     """How positions are refined."""
 
 
-def find_atoms(result: Prediction, *, config: AtomMapping | None = None) -> DataFrame:
+def find_atoms(result: Prediction, *, config: AtomConfig | None = None) -> DataFrame:
     """Find every atom column of a predicted image, to a fraction of a pixel.
 
     Parameters
@@ -48,7 +48,7 @@ def find_atoms(result: Prediction, *, config: AtomMapping | None = None) -> Data
     """
     from pandas import DataFrame
 
-    config = config or AtomMapping()
+    config = config or AtomConfig()
     candidates = find_columns(result, config=config.detection)
     spacing_px = result.spacing.spacing_px if result.spacing else _model_spacing_px(result)
     refined = refine_columns(
