@@ -109,12 +109,17 @@ def find_inputs(
     Raises
     ------
     ConfigError
-        When a path does not exist.
+        When a path does not exist, or is the output folder.
     """
     found: list[_Found] = []
     skipped: list[Skipped] = []
     for path in paths:
         here = Path(os.path.abspath(path))
+        if here == Path(os.path.abspath(output)):
+            raise ConfigError(
+                f"{path} is the folder of the images and of the results.",
+                hint="Name another folder with -o; inputs stay as they are.",
+            )
         if here.is_dir():
             for item in _walk(here, Path(os.path.abspath(output))):
                 (found if isinstance(item, _Found) else skipped).append(item)  # type: ignore[arg-type]

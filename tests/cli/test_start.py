@@ -1,0 +1,67 @@
+"""``scanseg --help`` comes at once."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = (
+    "albumentations",
+    "matplotlib",
+    "numba",
+    "numpy",
+    "openvino",
+    "pandas",
+    "pydantic",
+    "scipy",
+    "torch",
+)
+
+CALL = """
+import sys
+sys.argv = ["scanseg", *sys.argv[1:]]
+from scanseg.cli import main
+try:
+    main()
+except SystemExit:
+    pass
+print("loaded:", *[name for name in {heavy!r} if name in sys.modules])
+"""
+
+
+@pytest.mark.parametrize("arguments", [["--help"], [], ["--version"]])
+def test_help_loads_nothing_heavy(arguments):
+    code = CALL.format(heavy=HEAVY)
+    run = subprocess.run(
+        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=True
+    )
+    assert run.stdout.splitlines()[-1] == "loaded:"
+
+
+@pytest.mark.parametrize("command", ["predict", "simulate", "train", "models", "demo"])
+def test_help_of_a_command_loads_no_network_library(command):
+    heavy = ("albumentations", "matplotlib", "openvino", "torch")
+    code = CALL.format(heavy=heavy)
+    run = subprocess.run(
+        [sys.executable, "-c", code, command, "--help"], capture_output=True, text=True, check=True
+    )
+    assert "Usage" in run.stdout
+    assert run.stdout.splitlines()[-1] == "loaded:"
+
+
+@pytest.mark.skipif(not hasattr(os, "wait4"), reason="needs the processor time of a child")
+def test_help_is_quick():
+    seconds = []
+    for _ in range(3):
+        process = subprocess.Popen(
+            [sys.executable, "-m", "scanseg.cli", "--help"], stdout=subprocess.DEVNULL
+        )
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        assert process.returncode == 0
+        seconds.append(usage.ru_utime + usage.ru_stime)
+    # Processor time, which is wall time on a machine that does nothing else.
+    assert min(seconds) < 0.6
