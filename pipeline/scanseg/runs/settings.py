@@ -8,19 +8,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, PositiveFloat, PositiveInt
 
+from scanseg.atoms import AtomConfig
 from scanseg.config import Config, read_yaml
-
-try:  # TEMPORARY
-    from scanseg.atoms import AtomConfig
-    from scanseg.inference import InferenceConfig
-except ImportError:
-
-    class AtomConfig(Config):
-        pass
-
-    class InferenceConfig(Config):
-        pass
-
+from scanseg.inference import InferenceConfig
 
 __all__ = [
     "InputConfig",
