@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -67,17 +67,23 @@ def write_simulated(simulated: SimulatedStem, stem: Path) -> None:
     import tifffile
 
     pixel_size_nm = simulated.pixel_size_nm
-    description = json.dumps(
-        {"signal": str(simulated.signal), "simulated": simulated.description}, sort_keys=True
-    )
     tifffile.imwrite(
         stem.with_suffix(".tif"),
         _smallest_type(simulated.image),
-        imagej=True,
+        ome=True,
         compression="zlib",
-        # ImageJ keeps pixels per unit, and the unit beside it.
-        resolution=(1 / pixel_size_nm, 1 / pixel_size_nm),
-        metadata={"unit": "nm", "Info": description},
+        photometric="minisblack",
+        metadata={
+            "axes": "YX",
+            "Name": f"simulated: {simulated.description}",
+            "PhysicalSizeY": pixel_size_nm,
+            "PhysicalSizeYUnit": "nm",
+            "PhysicalSizeX": pixel_size_nm,
+            "PhysicalSizeXUnit": "nm",
+            "Channel": {"Name": [str(simulated.signal)]},
+            # Otherwise it comes from the clock, and the same seed would give other files.
+            "UUID": str(uuid.uuid5(uuid.NAMESPACE_URL, stem.name)),
+        },
     )
     truth_table(simulated).to_csv(
         stem.with_name(stem.name + "_atoms.csv"), index=False, float_format="%.6f"

@@ -69,9 +69,7 @@ def draw_overlay(
     """
     spacing_px = spacing_px if spacing_px and np.isfinite(spacing_px) else None
     scale = _canvas_scale(image.shape, spacing_px, longest_px)
-    canvas = np.repeat(_grey(image.data, scale)[:, :, None], 3, axis=2)
-    if image.valid() is not None:
-        canvas[_resized_mask(~np.isfinite(image.data), canvas.shape[:2])] = MISSING_COLOUR
+    canvas = _grey_canvas(image.data, scale)
     counts = _draw_marks(canvas, image.shape, atoms, colours, spacing_px)
     return _annotate(canvas, image, counts, title, spacing_px)
 
@@ -86,23 +84,38 @@ def _canvas_scale(shape: tuple[int, int], spacing_px: float | None, longest_px: 
     return float(max(1, min(int(np.ceil(wanted)), longest_px // longest, 16)))
 
 
-def _grey(data: RealImage, scale: float) -> NDArray[np.uint8]:
-    from PIL import Image
-
+def _grey_canvas(data: RealImage, scale: float) -> NDArray[np.uint8]:
+    """The stretched image at the scale of the canvas, RGB; what was not measured is bluish."""
     step = max(1, int(np.sqrt(data.size / SAMPLE)))
     sample = data[::step, ::step].astype(np.float32)
-    low, high = np.percentile(sample[np.isfinite(sample)], PERCENTILES)
+    finite = sample[np.isfinite(sample)]
+    low, high = np.percentile(finite, PERCENTILES) if finite.size else (0.0, 1.0)
     # Reducing by a whole number first keeps a 16,384 px image from passing through float32 at once.
     reduction = max(1, int(1 / scale))
     reduced = _block_mean(data, reduction)
     span = max(float(high - low), 1e-30)
     stretched = np.nan_to_num((reduced - np.float32(low)) * np.float32(255 / span))
-    grey = np.clip(stretched, 0, 255).astype(np.uint8)
-    height, width = (max(1, round(side * scale)) for side in data.shape)
-    if grey.shape == (height, width):
-        return grey
-    kind = Image.Resampling.BICUBIC if scale > 1 else Image.Resampling.BOX
-    resized: NDArray[np.uint8] = np.asarray(Image.fromarray(grey).resize((width, height), kind))
+    shape = max(1, round(data.shape[0] * scale)), max(1, round(data.shape[1] * scale))
+    grey = _resized(np.clip(stretched, 0, 255).astype(np.uint8), shape, smooth=True)
+    canvas = np.repeat(grey[:, :, None], 3, axis=2)
+    missing = ~np.isfinite(reduced)
+    if missing.any():
+        canvas[_resized(missing.astype(np.uint8), shape, smooth=False) > 0] = MISSING_COLOUR
+    return canvas
+
+
+def _resized(
+    image: NDArray[np.uint8], shape: tuple[int, int], *, smooth: bool
+) -> NDArray[np.uint8]:
+    from PIL import Image
+
+    if image.shape == shape:
+        return image
+    kind = Image.Resampling.NEAREST
+    if smooth:
+        larger = shape[0] > image.shape[0]
+        kind = Image.Resampling.BICUBIC if larger else Image.Resampling.BOX
+    resized: NDArray[np.uint8] = np.asarray(Image.fromarray(image).resize(shape[::-1], kind))
     return resized
 
 
@@ -115,12 +128,6 @@ def _block_mean(data: RealImage, factor: int) -> FloatImage:
         strip = data[row * factor : (row + 1) * factor, : width * factor]
         reduced[row] = strip.reshape(factor, width, factor).mean(axis=(0, 2), dtype=np.float32)
     return reduced
-
-
-def _resized_mask(mask: NDArray[np.bool_], shape: tuple[int, ...]) -> NDArray[np.bool_]:
-    rows = (np.arange(shape[0]) * mask.shape[0]) // shape[0]
-    columns = (np.arange(shape[1]) * mask.shape[1]) // shape[1]
-    return np.asarray(mask[rows][:, columns], np.bool_)
 
 
 def _draw_marks(

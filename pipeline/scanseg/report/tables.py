@@ -84,7 +84,12 @@ def append_atoms(
     }
     for name in ATOM_COLUMNS[2:]:
         columns[name] = _column(atoms, name)
-    options = arrow_csv.WriteOptions(include_header=False, quoting_style="needed")
+    # pyarrow quotes either every text or none; none is what people expect to see.
+    texts = {image, *atoms["class"].astype(str).unique()} if "class" in atoms else {image}
+    plain = not any(set(text) & set('",\r\n') for text in texts)
+    options = arrow_csv.WriteOptions(
+        include_header=False, quoting_style="none" if plain else "needed"
+    )
     arrow_csv.write_csv(pa.table(columns), file, options)
 
 
