@@ -1,5 +1,6 @@
 import subprocess
 import sys
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -228,3 +229,29 @@ def test_settings_load_nothing_heavy():
     )
     run = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
     assert run.stderr.strip() == ""
+
+
+class Zeros:
+    """An engine that takes no memory of its own."""
+
+    description = "zeros"
+
+    def logits(self, tiles):
+        return np.zeros((tiles.shape[0], 2, *tiles.shape[2:]), np.float32)
+
+
+def test_memory_does_not_grow_with_the_image(model):
+    image = lattice((60, 80)).repeat(40, axis=0).repeat(40, axis=1)
+    tile_px = 200
+    grid = identity(image.shape)
+    config = InferenceConfig(tile_px=tile_px)
+    predict(image[:300, :300], model, grid=identity((300, 300)), engine=Zeros(), config=config)
+    tracemalloc.start()
+    found = predict(image, model, grid=grid, engine=Zeros(), config=config)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    # Beside the result: the sample of the percentiles (some ten arrays of 8 bytes a pixel),
+    # and for each of two threads some ten float32 copies of a tile.
+    sample = 10 * 8 * 65_536
+    tiles = 2 * 10 * 4 * tile_px**2
+    assert peak - found.foreground.nbytes < sample + tiles

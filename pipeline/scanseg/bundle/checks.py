@@ -16,10 +16,11 @@ from scanseg.micrograph import FloatImage
 __all__ = ["PRECISION_TOLERANCE", "SelfTest", "self_test"]
 
 # Largest and mean difference of a probability from the stored one. f32 differs by the order of sums
-# (below 1e-5 seen). bf16 keeps 8 bits: a logit of 5 is known to 0.02, a probability of 0.5 to
-# 0.005 for each layer that adds its own rounding; 0.08 at a single pixel moves no column by more
-# than its counting noise, a mean of 0.01 would move the calibration.
-PRECISION_TOLERANCE = {"f32": (2e-3, 2e-4), "bf16": (0.08, 0.01)}
+# (below 1e-6 seen). bf16 keeps 8 bits; over 24 simulated images the atom network differed by 0.08
+# at the worst of 1.5 million pixels, by 0.001 on average (0.003 for the worst image), and gave
+# another class to 4 pixels in 10,000. Positions are refined on the image, so single pixels of a
+# map matter little; a mean of 0.005 would move the calibration.
+PRECISION_TOLERANCE = {"f32": (2e-3, 2e-4), "bf16": (0.2, 0.005)}
 
 
 @dataclass(frozen=True, slots=True)

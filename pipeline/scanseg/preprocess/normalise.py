@@ -18,8 +18,12 @@ from scanseg.micrograph import FloatImage, Mask, RealImage
 
 __all__ = ["IntensityRange", "measure_range", "normalise", "repair", "spikes"]
 
-# Enough pixels to fix a 1 % quantile to 3 % of the width of its distribution.
-SAMPLED_PIXELS = 1_000_000
+# They fix the 1 % quantile of Gaussian noise to 0.3 % of the range, and cost 3 ms where a million
+# cost 20 ms: a tenth of what the network takes for a million pixels.
+SAMPLED_PIXELS = 65_536
+# Steps of a plane sequence whose points never line up (Roberts, 2018: powers of the root of
+# x^3 = x + 1); constant strides would see only some phases of a lattice or of line noise.
+PLANE_STEPS = (0.7548776662466927, 0.5698402909980532)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +54,7 @@ def measure_range(data: RealImage, normalisation: Normalisation) -> IntensityRan
     ScansegError
         When nothing was measured, or everything is the same.
     """
-    # Whole rows, evenly spread: strides along x would alias with lattices and line noise.
-    step = max(1, data.size // SAMPLED_PIXELS)
-    sample = np.asarray(data[::step], np.float32)
+    sample = _sample(data)
     sample = sample[np.isfinite(sample)]
     if not sample.size:
         raise ScansegError(
@@ -69,6 +71,18 @@ def measure_range(data: RealImage, normalisation: Normalisation) -> IntensityRan
             hint="Check the channel and the export of the file.",
         )
     return IntensityRange(low, high, middle, max(ceiling - floor, high - low))
+
+
+def _sample(data: RealImage) -> FloatImage:
+    """All pixels of a small image, an even sample of those of a large one, as float32."""
+    if data.size <= SAMPLED_PIXELS:
+        return np.asarray(data, np.float32).ravel()
+    number = np.arange(SAMPLED_PIXELS)
+    row, column = (
+        (number * step % 1.0 * length).astype(np.intp)
+        for step, length in zip(PLANE_STEPS, data.shape, strict=True)
+    )
+    return np.asarray(data[row, column], np.float32)
 
 
 def normalise(
