@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
@@ -151,6 +152,9 @@ def _ncem_channels(group: h5py.Group, path: Path) -> Iterator[Channel]:
         return
     data = group["data"] if "data" in group else arrays[0]
     axes = [_ncem_axis(group, number, size) for number, size in enumerate(data.shape, start=1)]
+    if len(axes) <= 3 and not any(axis.name for axis in axes):
+        # hyperspy, which left the names out, wrote columns before rows, and reads so
+        axes = [replace(axis, name=name) for axis, name in zip(axes, "xyz", strict=False)]
     name = group.name.rpartition("/")[2]
     name = "" if name == "__unnamed__" else name
     yield from axes_channels(data, axes, path, name=name, signal=signal_of(name))

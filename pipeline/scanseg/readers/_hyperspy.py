@@ -24,8 +24,10 @@ def read_hyperspy(file: h5py.File, path: Path) -> Sequence[Channel]:
 
 
 def _channels(file: h5py.File, path: Path) -> Iterator[Channel]:
+    import h5py
+
     for name, experiment in file["Experiments"].items():
-        if "data" not in experiment:
+        if not isinstance(experiment, h5py.Group) or "data" not in experiment:
             continue
         data = experiment["data"]
         axes = [_axis(experiment, number, size) for number, size in enumerate(data.shape)]

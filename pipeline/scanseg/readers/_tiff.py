@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from scanseg.readers._channel import Channel
 from scanseg.readers._registry import reads
 from scanseg.readers._safety import check_extent, check_fits_memory, check_ratio, silence
 from scanseg.readers._signals import signal_of
-from scanseg.readers._tiff_calibration import Facts, facts_of
+from scanseg.readers._tiff_calibration import Facts, facts_of, n_ome_planes
 
 if TYPE_CHECKING:
     from tifffile import TiffFile, TiffFrame, TiffPage, TiffPageSeries
@@ -56,6 +57,7 @@ def read_tiff(path: Path) -> Sequence[Channel]:
                 hint="Copy or export it again.",
             )
         _refuse_scanning_probe_files(tif, path)
+        _refuse_broken_directory(tif, path)
         _refuse_missing_frames(tif, path)
         series = _without_previews(tif.series)
         names = [f"series {number}" for number in range(len(series))] if len(series) > 1 else [""]
@@ -333,6 +335,20 @@ def _refuse_scanning_probe_files(tif: TiffFile, path: Path) -> None:
     )
 
 
+def _refuse_broken_directory(tif: TiffFile, path: Path) -> None:
+    """Check that the last page found is the last page: its pointer to the next one is 0.
+
+    tifffile stops at a pointer that leads out of a cut file, and reads what came before.
+    """
+    layout, file = tif.tiff, tif.filehandle
+    last = tif.pages[len(tif.pages) - 1]
+    file.seek(last.offset)
+    (n_tags,) = struct.unpack(layout.tagnoformat, file.read(layout.tagnosize))
+    file.seek(last.offset + layout.tagnosize + n_tags * layout.tagsize)
+    (following,) = struct.unpack(layout.offsetformat, file.read(layout.offsetsize))
+    check_extent(path, FORMAT, following, file.size)
+
+
 def _refuse_missing_frames(tif: TiffFile, path: Path) -> None:
     """Compare the frames that the description declares with those in the file.
 
@@ -340,7 +356,7 @@ def _refuse_missing_frames(tif: TiffFile, path: Path) -> None:
     """
     found = sum(_n_planes_of(series) for series in tif.series)
     description = tif.imagej_metadata or {}
-    declared = int(description.get("images", 1))
+    declared = max(int(description.get("images", 1)), n_ome_planes(tif))
     if tif.is_shaped and tif.shaped_metadata:
         shape = [entry["shape"] for entry in tif.shaped_metadata if "shape" in entry]
         page = prod(tif.pages.first.shape)

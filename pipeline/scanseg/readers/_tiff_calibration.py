@@ -5,6 +5,7 @@ from __future__ import annotations
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 from scanseg.micrograph import Signal
@@ -14,7 +15,7 @@ from scanseg.readers.units import length_nm, pixel_size_nm, time_s
 if TYPE_CHECKING:
     from tifffile import TiffFile, TiffPage
 
-__all__ = ["Facts", "facts_of"]
+__all__ = ["Facts", "facts_of", "n_ome_planes"]
 
 DM_UNIT_X, DM_UNIT_Y, DM_UNIT_Z = 65003, 65004, 65005
 DM_SCALE_X, DM_SCALE_Y, DM_SCALE_Z = 65009, 65010, 65011
@@ -121,8 +122,7 @@ def _digital_micrograph(tif: TiffFile, page: TiffPage) -> Facts:
 
 def _ome(tif: TiffFile, page: TiffPage) -> Facts:
     """OME-TIFF: a unit that is not written is µm, by the schema."""
-    root = _xml(tif.ome_metadata)
-    pixels = None if root is None else root.find(".//{*}Image/{*}Pixels")
+    pixels = _ome_pixels(tif)
     if pixels is None:
         return Facts()
     size = pixel_size_nm(
@@ -134,6 +134,23 @@ def _ome(tif: TiffFile, page: TiffPage) -> Facts:
     step_s = time_s(pixels.get("TimeIncrement"), pixels.get("TimeIncrementUnit", "s"))
     names = tuple(channel.get("Name", "") for channel in pixels.findall("{*}Channel"))
     return Facts(size, "ome", frame_time_s=step_s, channel_names=names, signal=signal_of(*names))
+
+
+def _ome_pixels(tif: TiffFile) -> ElementTree.Element | None:
+    """Description of the first image of an OME-TIFF."""
+    root = _xml(tif.ome_metadata)
+    return None if root is None else root.find(".//{*}Image/{*}Pixels")
+
+
+def n_ome_planes(tif: TiffFile) -> int:
+    """Planes that the OME description of the first image declares; 0 without one."""
+    pixels = _ome_pixels(tif)
+    if pixels is None:
+        return 0
+    channel = pixels.find("{*}Channel")
+    n_samples = 1 if channel is None else int(channel.get("SamplesPerPixel", 1))
+    lengths = [int(pixels.get(f"Size{axis}", 1)) for axis in "TZC"]
+    return prod(lengths) // max(n_samples, 1)
 
 
 def _imagej(tif: TiffFile, page: TiffPage) -> Facts:
