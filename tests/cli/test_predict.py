@@ -139,12 +139,13 @@ def test_an_output_folder_that_cannot_be_written_is_5(scanseg, images, tmp_path)
 @pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM])
 def test_stopping_is_130_and_says_how_to_go_on(scanseg, images, out, kind):
     def stop(image):
-        if "b.tif" in image.source:
+        if "a.tif" in image.source:
             signal.raise_signal(kind)
 
     scanseg.finder.before = stop
     code, _, stderr = scanseg("predict", images, "-o", out, "--fresh")
     assert code == 130
+    assert "after the image in hand" in stderr
     assert f"To go on: scanseg predict {images} -o {out}\n" in stderr
     scanseg.finder.before = lambda image: None
     code, stdout, _ = scanseg("predict", images, "-o", out)

@@ -7,6 +7,7 @@ import logging
 import shlex
 import signal
 import sys
+import threading
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -148,7 +149,7 @@ def predict_folder(
         try:
             with (
                 watch(len(plan.files), verbosity=verbosity, as_json=as_json) as observe,
-                _terminated_like_interrupted(),
+                _stoppable() as stop,
             ):
                 return execute(
                     plan,
@@ -158,6 +159,7 @@ def predict_folder(
                     retry_failed=retry_failed,
                     observe=observe,
                     command=tuple(sys.argv),
+                    stop=stop,
                 )
         except Exception as error:
             log.debug("the run ended", exc_info=error)
@@ -201,17 +203,29 @@ def _log_file(path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _terminated_like_interrupted() -> Iterator[None]:
-    """Let a batch system's SIGTERM end the run as Ctrl-C does."""
-    try:
-        before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    except ValueError:  # not in the main thread
-        yield
+def _stoppable() -> Iterator[threading.Event]:
+    """An event that Ctrl-C and SIGTERM (the end of a batch job) set; the second time they kill.
+
+    An exception out of nowhere would not do: compiled code swallows it.
+    """
+    stop = threading.Event()
+
+    def handle(number: int, frame: Any) -> None:
+        if stop.is_set():
+            raise KeyboardInterrupt
+        stop.set()
+        log.warning("Stopping after the image in hand; once more to stop at once.")
+
+    if threading.current_thread() is not threading.main_thread():
+        yield stop
         return
+    kinds = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.signal(kind, handle) for kind in kinds]
     try:
-        yield
+        yield stop
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for kind, handler in zip(kinds, before, strict=True):
+            signal.signal(kind, handler)
 
 
 def _print_plan(

@@ -119,6 +119,7 @@ class Collector:
         self._release = release
         self._file = _File()
         self._counts = {"n_done": 0, "n_kept": 0, "n_failed": 0, "n_objects": 0}
+        self.n_files = 0
         self.n_kept_failures = 0
 
     def counts(self) -> dict[str, int]:
@@ -130,6 +131,7 @@ class Collector:
         frame = outcome.frame
         try:
             if frame.skipped:
+                self.n_files += 1
                 reason = frame.failure.reason if frame.failure else ""
                 log.info("%s skipped: %s", frame.file.name, reason)
                 self._observe({"event": "image", "image": frame.file.name, "status": "skipped"})
@@ -248,6 +250,7 @@ class Collector:
         self._observe(_event(entry))
 
     def _count(self, entry: Entry, kind: str) -> None:
+        self.n_files += 1
         # An image with some frames missing has results and is a failure as well.
         if entry.status == "done":
             self._counts[kind] += 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import errno
-import logging
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,8 +23,6 @@ from scanseg.runs.settings import RunSettings
 from scanseg.runs.summary import write_summary
 
 __all__ = ["RunResult", "execute"]
-
-log = logging.getLogger("scanseg.runs")
 
 # A few images ahead keep the network busy; of large ones the memory budget lets fewer pass.
 AHEAD = 4
@@ -65,6 +63,7 @@ def execute(
     observe: Callable[[dict[str, Any]], None] = lambda event: None,
     read: Read | None = None,
     command: tuple[str, ...] = (),
+    stop: threading.Event | None = None,
 ) -> RunResult:
     """Process the images of a plan and write all their results.
 
@@ -86,6 +85,8 @@ def execute(
         Opens a file; the readers of this package by default.
     command
         The command line, for the record.
+    stop
+        Ends the run after the frame in hand when it is set.
 
     Raises
     ------
@@ -97,18 +98,20 @@ def execute(
     reading = Reading(plan, folder, processor, settings, retry_failed, read or read_file)
     collector = Collector(folder, processor.colours, settings.output, observe, reading.release)
     writing = WriteBehind(collector.take, depth=2)
-    frames = read_ahead(reading.frames(), depth=AHEAD)
-    interrupted = False
+    stop = stop or threading.Event()
+    frames = read_ahead(reading.frames(), depth=AHEAD, ends=stop)
     try:
         try:
             for frame in frames:
-                writing.put(_process(frame, processor))
+                outcome = _process(frame, processor)
+                if stop.is_set() and outcome.failure is not None:
+                    break  # compiled code turns an interruption into an error of its own
+                writing.put(outcome)
         except KeyboardInterrupt:
-            interrupted = True
-            log.warning("stopped by the user; the images in hand are finished first")
+            stop.set()
         finally:
             reading.stop()
-            frames.close()  # type: ignore[attr-defined]
+            frames.close()
             writing.close()
             collector.abandon()
     except OSError as error:
@@ -118,6 +121,7 @@ def execute(
             f"The disk of {folder.path} is full.",
             hint="Make room and run the same command again: what is finished is kept.",
         ) from error
+    interrupted = stop.is_set() and collector.n_files < len(plan.files)
     result = RunResult(**collector.counts(), seconds=_since(started), interrupted=interrupted)
     write_summary(folder)
     if result.n_done or result.n_failed > collector.n_kept_failures or interrupted:

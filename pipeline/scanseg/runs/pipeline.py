@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from typing import Generic, TypeVar
 
 __all__ = ["MemoryBudget", "WriteBehind", "read_ahead"]
 
 Item = TypeVar("Item")
 
-# Ctrl-C reaches a thread that waits only between two waits.
+# A thread that waits looks this often whether the run ends.
 POLL_S = 0.2
 
 
@@ -56,8 +56,10 @@ class MemoryBudget:
             self._changed.notify_all()
 
 
-def read_ahead(items: Iterable[Item], *, depth: int) -> Iterator[Item]:
-    """Iterate in a thread, up to ``depth`` items ahead.
+def read_ahead(
+    items: Iterable[Item], *, depth: int, ends: threading.Event | None = None
+) -> Generator[Item]:
+    """Iterate in a thread, up to ``depth`` items ahead, until ``ends`` is set.
 
     Closing the iterator stops the thread after the item it is working on. An error of the thread
     is raised where its item would have come.
@@ -69,6 +71,7 @@ def read_ahead(items: Iterable[Item], *, depth: int) -> Iterator[Item]:
     """
     ready: queue.Queue[tuple[bool, Item | BaseException | None]] = queue.Queue(depth)
     stop = threading.Event()
+    ends = ends or threading.Event()
 
     def work() -> None:
         try:
@@ -82,7 +85,7 @@ def read_ahead(items: Iterable[Item], *, depth: int) -> Iterator[Item]:
     thread = threading.Thread(target=work, name="scanseg-read", daemon=True)
     thread.start()
     try:
-        while True:
+        while not ends.is_set():
             try:
                 more, item = ready.get(timeout=POLL_S)
             except queue.Empty:
