@@ -49,13 +49,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--keep", type=Path, help="folder for images and results")
     parser.add_argument("--scanseg", type=Path, default=Path(sys.executable).parent / "scanseg")
+    parser.add_argument("--model", default="stem-atoms", help="a name, or the folder of a model")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         work = options.keep or Path(temporary)
-        sys.exit(compare(work, options.scanseg))
+        sys.exit(compare(work, [options.scanseg, "predict", "-m", options.model]))
 
 
-def compare(work: Path, scanseg: Path) -> int:
+def compare(work: Path, predict: list[str | Path]) -> int:
     """Process every case; print the table; 1 where a figure left its tolerance."""
     rng = np.random.default_rng(3)
     spacings = (12.5, 14, 15.5, 17, 18.5, 20)
@@ -73,7 +74,7 @@ def compare(work: Path, scanseg: Path) -> int:
         path = images / file_name(name, index)
         path.parent.mkdir(parents=True, exist_ok=True)
         tifffile.imwrite(path, case.data, byteorder=case.byteorder, photometric="minisblack")
-    subprocess.run([scanseg, "predict", images, "-o", work / "out"], check=True)
+    subprocess.run([*predict, images, "-o", work / "out"], check=True)
     atoms = pd.read_csv(work / "out" / "atoms.csv", usecols=["image", "frame", "y_px", "x_px"])
     found = dict(list(atoms.groupby([atoms["image"].map(lambda path: Path(path).name), "frame"])))
 

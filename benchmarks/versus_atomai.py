@@ -76,8 +76,9 @@ def run_all(
     work: Path, folder: str, model: Path, options: argparse.Namespace
 ) -> dict[str, Outcome]:
     """Both programs on one folder, after a warm-up on one image."""
+    scanseg = [options.scanseg, "predict", "-m", options.model]
     programs = {
-        "scanseg": lambda images, out: [options.scanseg, "predict", images, "-o", out],
+        "scanseg": lambda images, out: [*scanseg, images, "-o", out],
         "AtomAI refined": lambda images, out: _atomai(options, model, images, out, "refine"),
         "AtomAI unrefined": lambda images, out: _atomai(options, model, images, out, "locate"),
     }
@@ -213,6 +214,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--work", type=Path, default=BUILD / "versus-atomai")
     parser.add_argument("--atomai", type=Path, default=BUILD / "atomai-env" / "bin" / "python")
     parser.add_argument("--scanseg", type=Path, default=Path(sys.executable).parent / "scanseg")
+    parser.add_argument("--model", default="stem-atoms", help="a name, or the folder of a model")
     parser.add_argument("--images", type=int, default=100, help="images of 512²")
     parser.add_argument("--cores", type=int, default=2)
     parser.add_argument("--cycles", type=int, default=200, help="training cycles of AtomAI")
