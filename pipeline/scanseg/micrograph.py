@@ -233,7 +233,7 @@ def _native(data: NDArray[Any]) -> RealImage:
         # float32 holds integers up to 2**24: an offset beyond that would eat the signal.
         lowest = int(data.min())
         if max(abs(lowest), abs(int(data.max()))) > 2**24:
-            data = data - data.dtype.type(lowest)
+            data = data.astype(np.float64) - lowest  # in integers the difference can overflow
         return data.astype(np.float32)
     if data.dtype.kind in "ui":
         return data.astype(data.dtype.newbyteorder("="), copy=False)
