@@ -30,6 +30,43 @@ def tools() -> ModuleType:
     return _helpers()
 
 
+@pytest.fixture(scope="session")
+def spots_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bundle whose network is one convolution: what is bright is a column."""
+    import torch
+
+    from scanseg.bundle import save_bundle
+    from scanseg.bundle.contract import ModelClass, ModelContract, Sampling
+
+    distance = torch.arange(5.0) - 2
+    spot = torch.exp(-(distance[:, None] ** 2 + distance**2) / 2)
+    network = torch.nn.Conv2d(1, 2, 5, padding=2)
+    with torch.no_grad():
+        network.weight.zero_()
+        network.weight[1, 0] = 12 * spot / spot.sum()
+        network.bias.copy_(torch.tensor([0.0, -6.0]))  # as probable as not at half of the range
+    contract = ModelContract(
+        name="spots",
+        version="1",
+        task="atoms",
+        modality="STEM",
+        classes=(
+            ModelClass(name="background", colour="#000000"),
+            ModelClass(name="column", colour="#ffb000"),
+        ),
+        sampling=Sampling(spacing_px=12.0),
+        size_multiple_px=4,
+        halo_px=2,
+        recipe="none.yaml",
+        seed=0,
+        data="Made by hand.",
+        scanseg_version="0.1.0",
+    )
+    folder = tmp_path_factory.mktemp("models") / "spots"
+    save_bundle(folder, contract, network.eval(), card="# spots\n\nBright is a column.\n")
+    return folder
+
+
 @pytest.fixture
 def scanseg(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
     """Call the command line as the shell does; returns (exit code, stdout, stderr)."""

@@ -116,6 +116,15 @@ def test_nothing_to_do_is_4(scanseg, tmp_path, out):
     assert not out.exists()
 
 
+def test_a_folder_of_files_that_are_no_images_is_4(scanseg, tmp_path, out):
+    (tmp_path / "sim_params").write_text("kV 300")
+    code, _, stderr = scanseg("predict", tmp_path, "-o", out)
+    assert code == 4
+    assert "sim_params: skipped" in stderr
+    skipped = json.loads((out / "run.json").read_text())["skipped"]
+    assert [each["path"] for each in skipped] == [str(tmp_path / "sim_params")]
+
+
 def test_a_missing_device_is_5(scanseg, images, out):
     from scanseg.errors import MachineError
 

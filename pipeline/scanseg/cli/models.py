@@ -39,7 +39,7 @@ def list_models() -> None:
             else f"{sampling.pixel_size_nm:g} nm a pixel"
         )
         classes = ", ".join(contract.class_names[1:])
-        table.add_row(name, contract.version, contract.modality, classes, trained_at)
+        table.add_row(contract.name, contract.version, contract.modality, classes, trained_at)
     Console().print(table)
 
 

@@ -266,6 +266,8 @@ def _exit_code(result: RunResult | None) -> ExitCode:
         return ExitCode.NOTHING_TO_DO
     if result.interrupted:
         return ExitCode.INTERRUPTED
+    if not result.n_done + result.n_kept + result.n_failed:
+        return ExitCode.NOTHING_TO_DO
     return ExitCode.SOME_FAILED if result.n_failed else ExitCode.ALL_GOOD
 
 

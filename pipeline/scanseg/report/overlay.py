@@ -237,18 +237,20 @@ def _annotate(
     height, width = canvas.shape[:2]
     size = int(np.clip(max(height, width) / 64, 13, 26))
     font = ImageFont.load_default(size)
-    text = _caption(image, counts, title, spacing_px)
     entries = [(f"{name} {number:,}", colour) for name, (number, colour) in counts.items()]
     legend_px = sum(font.getlength(entry) + 2.5 * size for entry, _ in entries)
-    two_lines = font.getlength(text) + legend_px + 2 * size > width
+    lines = _lines(_caption(image, counts, title, spacing_px), width - 2 * size, font)
+    own_line = font.getlength(lines[-1]) + legend_px + 2 * size > width
     line_px = 2 * size
-    picture = Image.new("RGB", (width, height + line_px * (1 + two_lines)), (20, 22, 28))
+    strip_px = line_px * (len(lines) + own_line)
+    picture = Image.new("RGB", (width, height + strip_px), (20, 22, 28))
     picture.paste(Image.fromarray(canvas), (0, 0))
     draw = ImageDraw.Draw(picture)
-    middle = height + size
-    draw.text((size, middle), text, (225, 228, 235), font, anchor="lm")
-    legend_left = size if two_lines else width - int(legend_px)
-    _draw_legend(draw, entries, (legend_left, middle + line_px * two_lines), size, font)
+    for number, text in enumerate(lines):
+        place = (size, height + size + number * line_px)
+        draw.text(place, text, (225, 228, 235), font, anchor="lm")
+    legend_left = size if own_line else width - int(legend_px)
+    _draw_legend(draw, entries, (legend_left, height + strip_px - size), size, font)
     if image.pixel_size_nm is not None:
         _draw_scale_bar(draw, image.pixel_size_nm[1] * image.shape[1] / width, canvas, size, font)
     return picture
@@ -259,7 +261,7 @@ def _caption(
     counts: Mapping[str, tuple[int, str]],
     title: str,
     spacing_px: float | None,
-) -> str:
+) -> list[str]:
     n_atoms = sum(number for name, (number, _) in counts.items() if name != "not fitted")
     parts = [title, f"{n_atoms:,} atoms" if n_atoms != 1 else "1 atom"]
     if spacing_px:
@@ -267,7 +269,25 @@ def _caption(
         if image.pixel_size_nm is not None:
             spacing += f" = {spacing_px * float(np.sqrt(np.prod(image.pixel_size_nm))):.3g} nm"
         parts.append(spacing)
-    return "   ".join(part for part in parts if part)
+    return [part for part in parts if part]
+
+
+def _lines(parts: list[str], width_px: float, font: Any) -> list[str]:
+    """Put parts on as few lines as they fit; of a name that is too long the end is kept."""
+    lines: list[str] = []
+    for part in (_shortened(part, width_px, font) for part in parts):
+        joined = f"{lines[-1]}   {part}" if lines else part
+        if lines and font.getlength(joined) <= width_px:
+            lines[-1] = joined
+        else:
+            lines.append(part)
+    return lines
+
+
+def _shortened(text: str, width_px: float, font: Any) -> str:
+    while font.getlength(text) > width_px and len(text) > 4:
+        text = "…" + text[2:]
+    return text
 
 
 def _draw_legend(

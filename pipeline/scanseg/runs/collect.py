@@ -14,7 +14,7 @@ from scanseg.micrograph import Micrograph
 from scanseg.runs.folder import RunFolder
 from scanseg.runs.manifest import Entry, Failure
 from scanseg.runs.outputs import ImageOutputs, remove_outputs
-from scanseg.runs.plan import InputFile
+from scanseg.runs.plan import InputFile, Skipped
 from scanseg.runs.process import Detection
 from scanseg.runs.settings import OutputConfig
 
@@ -120,6 +120,7 @@ class Collector:
         self._file = _File()
         self._counts = {"n_done": 0, "n_kept": 0, "n_failed": 0, "n_objects": 0}
         self.n_files = 0
+        self.skipped: list[Skipped] = []
         self.n_kept_failures = 0
 
     def counts(self) -> dict[str, int]:
@@ -132,6 +133,7 @@ class Collector:
         try:
             if frame.skipped:
                 self.n_files += 1
+                self.skipped.append(Skipped(frame.file.path, "no reader knows its first bytes"))
                 reason = frame.failure.reason if frame.failure else ""
                 log.info("%s skipped: %s", frame.file.name, reason)
                 self._observe({"event": "image", "image": frame.file.name, "status": "skipped"})

@@ -15,7 +15,7 @@ from scanseg.runs.failures import failure_of
 from scanseg.runs.folder import RECORD, RunFolder
 from scanseg.runs.manifest import Failure
 from scanseg.runs.pipeline import WriteBehind, read_ahead
-from scanseg.runs.plan import Plan
+from scanseg.runs.plan import Plan, Skipped
 from scanseg.runs.process import Detection, Processor
 from scanseg.runs.reading import Read, Reading, read_file
 from scanseg.runs.record import describe_machine, now, versions
@@ -124,12 +124,18 @@ def execute(
     interrupted = stop.is_set() and collector.n_files < len(plan.files)
     result = RunResult(**collector.counts(), seconds=_since(started), interrupted=interrupted)
     write_summary(folder)
-    if result.n_done or result.n_failed > collector.n_kept_failures or interrupted:
-        record["model"] = dict(processor.description)  # by now the engine is known
-        record |= {"finished": None if interrupted else now(), "seconds": result.seconds}
-        folder.write_json(RECORD, record)
-    elif "unfinished" in (folder.path / RECORD).read_text(encoding="utf-8"):
-        folder.write_json(RECORD, record | {"finished": now(), "seconds": result.seconds})
+    computed = result.n_done or result.n_failed > collector.n_kept_failures
+    if computed or interrupted or folder.is_unfinished():
+        folder.write_json(
+            RECORD,
+            record
+            | {
+                "skipped": _skipped(*plan.skipped, *collector.skipped),
+                "model": dict(processor.description),  # by now the engine is known
+                "finished": None if interrupted else now(),
+                "seconds": result.seconds,
+            },
+        )
     return result
 
 
@@ -143,11 +149,15 @@ def _record(
         "model": dict(processor.description),
         "settings": settings.model_dump(mode="json"),
         "inputs": [{"path": str(file.path), "image": file.name} for file in plan.files],
-        "skipped": [{"path": str(each.path), "reason": each.reason} for each in plan.skipped],
+        "skipped": _skipped(*plan.skipped),
         "seeds": {},  # nothing on the way of an image is random
         "versions": versions(),
         "machine": describe_machine(),
     }
+
+
+def _skipped(*skipped: Skipped) -> list[dict[str, str]]:
+    return [{"path": str(each.path), "reason": each.reason} for each in skipped]
 
 
 def _process(frame: Frame, processor: Processor) -> Outcome:

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
 
+import scanseg
 from scanseg.errors import ConfigError, MachineError
 from scanseg.runs.manifest import MANIFEST, Manifest
 from scanseg.runs.outputs import remove_outputs
@@ -52,7 +53,7 @@ class RunFolder:
                 self._clear()
             # Marks the folder as ours before anything else is in it.
             if not (self.path / RECORD).exists():
-                self.write_json(RECORD, {"scanseg": "unfinished"})
+                self.write_json(RECORD, {"scanseg": scanseg.__version__, "finished": None})
         except OSError as error:
             raise MachineError(
                 f"The output folder {self.path} cannot be written to ({error.strerror}).",
@@ -77,6 +78,11 @@ class RunFolder:
     def scratch(self) -> Path:
         """Folder of temporary files."""
         return self.path / SCRATCH
+
+    def is_unfinished(self) -> bool:
+        """Whether no run has come to its end here."""
+        record = json.loads((self.path / RECORD).read_text(encoding="utf-8"))
+        return record.get("finished") is None
 
     def write_json(self, name: str, content: dict[str, Any]) -> None:
         """Write a file at once or not at all."""
