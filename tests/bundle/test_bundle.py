@@ -164,3 +164,11 @@ def test_the_halo_of_one_convolution_is_its_reach_rounded_up():
 def test_a_model_cannot_be_changed(model):
     with pytest.raises(dataclasses.FrozenInstanceError):
         model.folder = "elsewhere"
+
+
+def test_a_network_that_needs_one_size_is_not_saved(contract, tmp_path):
+    network = torch.nn.Sequential(
+        torch.nn.Conv2d(1, 2, 1), torch.nn.AdaptiveAvgPool2d(3), torch.nn.Upsample((96, 160))
+    )
+    with pytest.raises(BundleError, match="cannot be written as ONNX"):
+        save_bundle(tmp_path / "fixed", contract, network, card="")

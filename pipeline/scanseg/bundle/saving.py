@@ -217,16 +217,22 @@ def _export(network: nn.Module, tiles: FloatImage, path: Path) -> None:
     dynamic = {0: "batch", 2: "height", 3: "width"}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # deprecation of this exporter, Python values in a trace
-        torch.onnx.export(
-            network,
-            (torch.from_numpy(tiles),),
-            path,
-            dynamo=False,
-            opset_version=ONNX_OPSET,
-            input_names=["tiles"],
-            output_names=["logits"],
-            dynamic_axes={"tiles": dynamic, "logits": dynamic},
-        )
+        try:
+            torch.onnx.export(
+                network,
+                (torch.from_numpy(tiles),),
+                path,
+                dynamo=False,
+                opset_version=ONNX_OPSET,
+                input_names=["tiles"],
+                output_names=["logits"],
+                dynamic_axes={"tiles": dynamic, "logits": dynamic},
+            )
+        except RuntimeError as error:
+            raise BundleError(
+                f"The network cannot be written as ONNX: {str(error).splitlines()[0][:200]}.",
+                hint="Use another architecture, or another encoder.",
+            ) from error
     model = onnx.load(path)
     for node in model.graph.node:  # paths of the machine that exported it
         node.doc_string = ""

@@ -12,17 +12,16 @@ if TYPE_CHECKING:
 
 __all__: list[str] = []
 
+# Without PSPNet, UPerNet and PAN: they pool the input to fixed numbers of cells or need a smallest
+# side, so what they compute would depend on the size of the tile.
 _CLASSES = {
     "unet": "Unet",
     "unetplusplus": "UnetPlusPlus",
     "manet": "MAnet",
     "linknet": "Linknet",
     "fpn": "FPN",
-    "pspnet": "PSPNet",
     "deeplabv3": "DeepLabV3",
     "deeplabv3plus": "DeepLabV3Plus",
-    "pan": "PAN",
-    "upernet": "UPerNet",
     "segformer": "Segformer",
 }
 

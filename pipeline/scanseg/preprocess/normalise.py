@@ -90,7 +90,8 @@ def normalise(
 ) -> FloatImage:
     """Map an image's range to 0 to 1, and clip what lies far outside of it."""
     scaled = (window - np.float32(intensity.low)) / np.float32(intensity.high - intensity.low)
-    return np.clip(scaled, normalisation.clip_low, normalisation.clip_high, dtype=np.float32)
+    low, high = normalisation.clip_low, normalisation.clip_high
+    return np.asarray(np.clip(scaled, low, high), np.float32)
 
 
 def repair(window: RealImage, intensity: IntensityRange) -> FloatImage:
