@@ -124,6 +124,14 @@ def test_channels_of_a_hyperstack_are_told_apart(tmp_path: Path, imagej: bool) -
     assert first.channel != second.channel
 
 
+def test_a_stack_that_tifffile_calls_channels_is_a_movie(tmp_path: Path, movie: Scan) -> None:
+    path = tmp_path / "movie.tif"
+    tifffile.imwrite(path, movie, imagej=True)
+    stack = read(path)
+    np.testing.assert_array_equal(_frames(stack), movie)
+    assert any("frames" in warning for warning in stack.warnings)
+
+
 @pytest.mark.parametrize(
     ("sizes", "expected"),
     [

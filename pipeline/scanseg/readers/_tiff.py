@@ -85,6 +85,9 @@ def _channels_of(
     facts = facts_of(tif, page)
     load, shape, doubts = _finished(planes, page, facts, path)
     n_channels = planes.n_channels
+    if n_channels > 1 and _are_frames(series, tif):
+        doubts += (f"Its {n_channels} unnamed grey channels are read as the frames of a movie.",)
+        n_channels = 1
     for c in range(n_channels):
         label = facts.channel_names[c] if c < len(facts.channel_names) else ""
         number = f"channel {c}" if n_channels > 1 else ""
@@ -94,13 +97,27 @@ def _channels_of(
             shape=shape,
             n_frames=planes.n_planes // n_channels,
             bytes_per_pixel=series.dtype.itemsize * planes.n_samples,
-            load=_frames_of_channel(load, planes, c),
+            load=_frames_of_channel(load, planes, c) if n_channels > 1 else load,
             pixel_size_nm=facts.pixel_size_nm,
             signal=signal_of(label) if label and n_channels > 1 else facts.signal,
             frame_time_s=facts.frame_time_s if planes.n_planes > n_channels else None,
             metadata={"calibration": facts.source, "axes": series.axes},
             warnings=(*facts.warnings, *doubts),
         )
+
+
+def _are_frames(series: TiffPageSeries, tif: TiffFile) -> bool:
+    """Whether "channels" are a movie: tifffile calls the first axis of a stack so for ImageJ.
+
+    Real channels come with a composite or colour mode, with labels, or beside a time axis.
+    """
+    description = tif.imagej_metadata or {}
+    return (
+        series.kind == "imagej"
+        and description.get("mode") == "grayscale"
+        and "Labels" not in description
+        and series.axes.startswith("CYX")
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -304,15 +321,9 @@ def _frames_of_channel(
     load: Callable[[int], RealImage], planes: _Planes, channel: int
 ) -> Callable[[int], RealImage]:
     """Number the frames of one channel, all other axes run through in the file's order."""
-    lengths = [length for _, length in planes.leading]
-    if not lengths:
-        return load
-    numbers = np.arange(planes.n_planes).reshape(lengths)
-    is_channel = [letter == "C" for letter, _ in planes.leading]
-    if any(is_channel):
-        numbers = np.moveaxis(numbers, is_channel.index(True), 0).reshape(planes.n_channels, -1)
-        numbers = numbers[channel]
-    numbers = numbers.reshape(-1)
+    numbers = np.arange(planes.n_planes).reshape([length for _, length in planes.leading])
+    axis = [letter for letter, _ in planes.leading].index("C")
+    numbers = np.take(numbers, channel, axis).reshape(-1)
     return lambda index: load(int(numbers[index]))
 
 
