@@ -209,6 +209,47 @@ def test_an_fei_data_bar_is_cut_off(tmp_path: Path, scan: Scan) -> None:
     assert any("7 rows" in warning for warning in image.warnings)
 
 
+@pytest.mark.parametrize(
+    ("entries", "expected_nm"),
+    [
+        # of a frame 1024 pixels wide; this one has 23
+        ("AP_PIXEL_SIZE\r\nPixel Size = 5.75 nm\r\n", 5.75 * 1024 / 23),
+        (
+            "AP_IMAGE_PIXEL_SIZE\r\nImage Pixel Size = 11.5 nm\r\n"
+            "AP_PIXEL_SIZE\r\nPixel Size = 5.75 nm\r\n",
+            11.5,
+        ),
+        ("AP_PIXEL_SIZE\r\nPixel Size = 575 pm\r\n", 0.575 * 1024 / 23),
+    ],
+)
+def test_zeiss_pixel_sizes(tmp_path: Path, scan: Scan, entries: str, expected_nm: float) -> None:
+    path = tmp_path / "scan.tif"
+    header = "\r\n".join(["0"] * 8) + "\r\n"
+    text = (header + entries).encode("cp1252")
+    tifffile.imwrite(path, scan, extratags=[(34118, "s", 0, text, True)])
+    assert read(path).pixel_size_nm == pytest.approx((expected_nm, expected_nm))
+
+
+def test_the_detector_of_a_velox_export(tmp_path: Path, scan: Scan) -> None:
+    path = tmp_path / "scan.tif"
+    # every detector of the microscope is listed beside the one that was used
+    xml = (
+        '<?xml version="1.0" encoding="utf-8"?><Metadata><Detectors><DetectorName>HAADF'
+        "</DetectorName></Detectors><BinaryResult><Detector>BF</Detector></BinaryResult></Metadata>"
+    )
+    tifffile.imwrite(path, scan, extratags=[(34683, "s", 0, xml, True)])
+    assert read(path).signal == Signal.BF
+
+
+def test_hyperspys_imagej_text_is_believed(tmp_path: Path, scan: Scan) -> None:
+    path = tmp_path / "scan.tif"
+    tifffile.imwrite(
+        path, scan, description="ImageJ=1.11a\nunit=nm", resolution=(50, 40),
+        resolutionunit="INCH", metadata=None, software="hyperspy",
+    )  # fmt: skip
+    assert read(path).pixel_size_nm == pytest.approx((0.025, 0.02))
+
+
 def test_palette_indices_are_the_grey_values(tmp_path: Path, scan: Scan) -> None:
     path = tmp_path / "scan.tif"
     indices = (scan % 251).astype(np.uint8)

@@ -80,7 +80,7 @@ def read_channels(path: str | Path) -> tuple[Micrograph | Stack, ...]:
 
 def format_names() -> tuple[str, ...]:
     """Formats that can be read, sorted."""
-    return tuple(sorted(reader.format for reader in readers()))
+    return tuple(sorted(reader.format for reader in readers() if reader.readable))
 
 
 def _open(path: str | Path) -> tuple[Path, Reader, Sequence[Channel]]:

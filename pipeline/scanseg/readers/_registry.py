@@ -34,12 +34,15 @@ class Reader:
     load
         Takes a path and returns the image-like channels of the file; an empty sequence means that
         the file was read and holds none.
+    readable
+        False where the format is only known in order to refuse it with a reason.
     """
 
     format: str
     suffixes: tuple[str, ...]
     recognises: Recognise
     load: Load
+    readable: bool = True
 
 
 _READERS: dict[str, Reader] = {}
@@ -50,6 +53,7 @@ def reads(
     *suffixes: str,
     starts_with: Sequence[bytes] = (),
     recognises: Recognise | None = None,
+    readable: bool = True,
 ) -> Callable[[Load], Load]:
     """Register a function as the reader of a format.
 
@@ -63,6 +67,8 @@ def reads(
         First bytes, any of them.
     recognises
         A test of the first 4096 bytes, where ``starts_with`` is not enough.
+    readable
+        False for a function that refuses the format with a reason.
     """
     signatures = tuple(starts_with)
 
@@ -72,7 +78,8 @@ def reads(
     def register(load: Load) -> Load:
         if format in _READERS:
             raise ValueError(f"a reader for {format} exists already")
-        _READERS[format] = Reader(format, tuple(s.lower() for s in suffixes), known, load)
+        extensions = tuple(suffix.lower() for suffix in suffixes)
+        _READERS[format] = Reader(format, extensions, known, load, readable)
         return load
 
     return register

@@ -44,7 +44,15 @@ def read_digital_micrograph(path: Path) -> Sequence[Channel]:
 @reads("TIA", ".ser", ".emi", starts_with=[b"II\x97\x01", b"JK\0\x02"])
 def read_tia(path: Path) -> Sequence[Channel]:
     """Read FEI's ser and emi; a ser alone does not tell real from reciprocal space."""
-    return _read(path, "TIA", "tia")
+    channels = _read(path, "TIA", "tia")
+    if not channels and path.suffix.lower() == ".emi":
+        raise NoImage(
+            path,
+            "its images lie in .ser files of the same name, and none with an image is beside it.",
+            format="TIA",
+            hint="Keep the .emi and its .ser files together, or read a .ser file itself.",
+        )
+    return channels
 
 
 @reads("MRC", ".mrc", ".mrcs", recognises=lambda header: header[208:212] == b"MAP ")
@@ -53,7 +61,7 @@ def read_mrc(path: Path) -> Sequence[Channel]:
     return _read(path, "MRC", "mrc")
 
 
-@reads("Blockfile", ".blo", starts_with=[b"IMGBLO"])
+@reads("Blockfile", ".blo", starts_with=[b"IMGBLO"], readable=False)
 def read_blockfile(path: Path) -> Sequence[Channel]:
     """Refuse NanoMegas blockfiles: a diffraction pattern at every position is no image."""
     raise NoImage(

@@ -66,9 +66,9 @@ for _format, _suffixes, _starts in (
     ("WSxM", (".top", ".stp"), (b"WSxM file copyright",)),
     ("Digital Surf", (".sur", ".pro"), (b"DSCOMPRESSED", b"DIGITAL SURF")),
 ):
-    reads(_format, *_suffixes, starts_with=_starts)(_refuses(_format))
+    reads(_format, *_suffixes, starts_with=_starts, readable=False)(_refuses(_format))
 
-reads("Igor binary wave", ".ibw", recognises=_is_igor)(_refuses("Igor binary wave"))
+reads("Igor binary wave", ".ibw", recognises=_is_igor, readable=False)(_refuses("Igor binary wave"))
 
 
 def _is_jpk(file: h5py.File) -> bool:
