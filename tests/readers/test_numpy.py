@@ -104,7 +104,7 @@ def test_pickled_objects_are_never_loaded(tmp_path: Path) -> None:
             return pytest.fail, ("a pickle was executed",)
 
     for name, save in (("trap.npy", np.save), ("trap.npz", _save_npz)):
-        save(tmp_path / name, np.array([[Trap()]], dtype=object), allow_pickle=True)  # type: ignore[operator]
+        save(tmp_path / name, np.array([[Trap()]], dtype=object), allow_pickle=True)
         with pytest.raises((Unsupported, NoImage)):
             read(tmp_path / name)
 

@@ -22,7 +22,7 @@ from scanseg.errors import (
     Unsupported,
 )
 from scanseg.micrograph import Micrograph, Signal
-from scanseg.readers import _read, _safety, format_names, read, read_channels
+from scanseg.readers import _read, _registry, _safety, format_names, read, read_channels
 from scanseg.readers._registry import reads
 
 Scan = NDArray[np.uint16]
@@ -164,7 +164,6 @@ def test_an_image_beyond_the_memory_is_refused_before_it_is_loaded(
 def test_a_new_format_joins_by_its_module_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from scanseg.readers import _registry
     from scanseg.readers._channel import Channel
 
     monkeypatch.setattr(_registry, "_READERS", dict(_registry._READERS))
@@ -200,7 +199,7 @@ def test_whatever_a_library_raises_becomes_a_load_error(
     tmp_path: Path, scan: Scan, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     np.save(tmp_path / "scan.npy", scan)
-    reader = next(each for each in _read.readers() if each.format == "NPY")
+    reader = next(each for each in _registry.readers() if each.format == "NPY")
     for error, expected in [
         (MemoryError(), TooLarge),
         (NotImplementedError("odd"), Unsupported),

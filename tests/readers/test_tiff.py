@@ -284,6 +284,21 @@ def test_a_colour_picture_is_refused(tmp_path: Path) -> None:
     assert "Export" in caught.value.hint
 
 
+def test_more_than_four_values_a_pixel_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "bands.tif"
+    bands = np.zeros((37, 23, 6), np.uint8)
+    tifffile.imwrite(path, bands, photometric="minisblack", planarconfig="contig")
+    with pytest.raises(Unsupported, match="6 values"):
+        read(path)
+
+
+def test_a_mask_is_kept(tmp_path: Path, scan: Scan) -> None:
+    path = tmp_path / "mask.tif"
+    mask = scan % 3 == 0
+    tifffile.imwrite(path, mask)
+    np.testing.assert_array_equal(read(path).frame(0).data, mask)
+
+
 def test_a_coloured_label_is_not_measured(tmp_path: Path, scan: Scan) -> None:
     path = tmp_path / "labelled.tif"
     colours = np.stack([scan % 200] * 3, axis=-1).astype(np.uint8)
@@ -359,7 +374,7 @@ def test_fewer_imagej_frames_than_declared_are_refused(tmp_path: Path, movie: Sc
 def test_a_page_that_declares_too_much_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "bomb.tif"
     tifffile.imwrite(path, np.zeros((64, 64), np.uint8), compression="zlib", metadata=None)
-    with tifffile.TiffFile(path, mode="r+b") as tif:
+    with tifffile.TiffFile(path, mode="r+") as tif:
         for tag in ("ImageWidth", "ImageLength"):
             tif.pages.first.tags[tag].overwrite(60000, dtype="I")
     with pytest.raises((TooLarge, Truncated)):

@@ -296,7 +296,8 @@ def _finished(
         height = facts.data_rows
     if page.photometric == PALETTE:
         doubts.append("Its colour table is left out: the stored numbers are the grey values.")
-    invert = page.photometric == MINISWHITE and page.dtype is not None and page.dtype.kind in "bu"
+    # not for masks of one bit, which are written so without being turned over
+    invert = page.photometric == MINISWHITE and page.dtype is not None and page.dtype.kind == "u"
 
     def load(index: int) -> RealImage:
         plane = planes.load(index)[:height]
@@ -312,8 +313,16 @@ def _finished(
 
 def _one_value_a_pixel(colours: NDArray[Any], path: Path) -> tuple[RealImage, tuple[str, ...]]:
     """Grey values of a plane with several samples a pixel; two are grey and opacity."""
-    if colours.shape[-1] == 2:
+    n_samples = colours.shape[-1]
+    if n_samples == 2:
         return colours[..., 0], ()
+    if n_samples > 4:
+        raise Unsupported(
+            path,
+            f"it has {n_samples} values a pixel, and an image has one.",
+            format=FORMAT,
+            hint="Save every plane as a page of its own.",
+        )
     return grey(colours, path, FORMAT)
 
 
