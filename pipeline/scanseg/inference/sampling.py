@@ -30,6 +30,17 @@ PROBE_PX = 320
 GOOD_RATIO = (0.72, 1.38)
 # Fewer columns than this say nothing about their distance.
 ENOUGH = 8
+# Certain columns a cell of the supposed spacing, 1 for a filled field of view. Real lattices at
+# their sampling had 0.5 to 1.8, the same images at wrong ones up to 0.1, mostly below 0.05.
+CONVINCING = 0.08
+# Pairs in dumbbells are 0.35 to 0.6 of the distance between dumbbells apart.
+CLOSER = 0.6
+# and are seen with a conviction of 0.3 to 0.6 there; noise from too close by had up to 0.2.
+SURE = 0.3
+# Without a lattice, single atoms look like atoms of a crystal that is this far apart.
+LONE_ATOM_NM = 0.25
+# Columns closer than this are not sampled.
+SHORTEST_PX = 3.5
 # Columns of real crystals are 0.1 to 0.6 nm apart.
 PLAUSIBLE_NM = (0.07, 0.7)
 
@@ -74,7 +85,7 @@ class _View:
         Median distance of nearest columns over the spacing the network was trained at; nan for
         fewer than two.
     support
-        Sum of 2 p - 1 over the columns, an image pixel squared.
+        Sum of 2 p - 1 over the columns, a cell of the supposed spacing squared.
     """
 
     spacing_px: float
@@ -87,12 +98,26 @@ class _View:
         return self.spacing_px * self.ratio
 
     @property
+    def density_px2(self) -> float:
+        """Certain columns an image pixel squared."""
+        return self.support / self.spacing_px**2
+
+    @property
     def conclusive(self) -> bool:
         return self.n_columns >= ENOUGH and np.isfinite(self.ratio)
 
     @property
+    def conviction(self) -> float:
+        """Support, less of it where columns stand closer than the network knows them."""
+        if not self.conclusive:
+            return 0.0
+        away = np.log(self.ratio) / (0.35 if self.ratio < 1 else 1.0)
+        return float(self.support * np.exp(-0.5 * away**2))
+
+    @property
     def good(self) -> bool:
-        return self.conclusive and GOOD_RATIO[0] <= self.ratio <= GOOD_RATIO[1]
+        within = self.conclusive and GOOD_RATIO[0] <= self.ratio <= GOOD_RATIO[1]
+        return within and self.conviction >= CONVINCING
 
 
 def choose_sampling(
@@ -118,6 +143,7 @@ def choose_sampling(
     method: Literal["lattice", "search", "none"] = "lattice"
     if view is None:
         view, method = _search(judge), "search"
+    view = _closer_pairs(judge, view)
     if not view.n_columns:
         method = "none"
     # A few isolated atoms tell no spacing; the sampling that shows them best is kept as it is.
@@ -160,7 +186,7 @@ class _Judge:
             )
             found.append(position)
             probability.append(height)
-            seen += inside[0] * inside[1] / (grid.scale[0] * grid.scale[1])
+            seen += inside[0] * inside[1] / self._target_px**2
         each = [_nearest(position) for position in found]
         nearest = np.concatenate(each)
         certain = np.concatenate(probability)
@@ -168,14 +194,16 @@ class _Judge:
         support = float(np.clip(2 * certain - 1, 0, 1).sum()) / seen
         return _View(spacing_px, len(certain), ratio, support)
 
+    def lone_atom_spacing_px(self) -> float | None:
+        """Sampling for single atoms, from the calibration; None without one, or an odd one."""
+        if self._image.pixel_size_nm is None:
+            return None
+        spacing_px = LONE_ATOM_NM / float(np.sqrt(np.prod(self._image.pixel_size_nm)))
+        return spacing_px if SHORTEST_PX <= spacing_px <= min(self._image.shape) / 4 else None
+
     def spacings(self) -> list[float]:
-        """Ladder of spacings to try, from 3 pixels to a fifth of the image."""
-        low, high = 3.0, max(min(self._image.shape) / 5.0, 6.0)
-        if self._image.pixel_size_nm is not None:
-            size = float(np.sqrt(np.prod(self._image.pixel_size_nm)))
-            low, high = max(low, 0.1 / size), min(high, 0.5 / size)
-        if high <= low:
-            return [low]
+        """Ladder of spacings to try, up to a fifth of the image."""
+        low, high = SHORTEST_PX, max(min(self._image.shape) / 5.0, 2 * SHORTEST_PX)
         steps = int(np.ceil(np.log(high / low) / np.log(1.4))) + 1
         return [float(spacing) for spacing in np.geomspace(low, high, steps)]
 
@@ -186,27 +214,34 @@ def _follow(judge: _Judge, spacing_px: float) -> _View | None:
         view = judge.look(spacing_px)
         if view.good:
             return view
-        if not view.conclusive:
+        if not view.conclusive or view.conviction < CONVINCING / 2:
             return None
         spacing_px = view.nearest_px
     return None
 
 
+def _closer_pairs(judge: _Judge, view: _View) -> _View:
+    """Look once more from closer up: dumbbells are one column to a network that is too far away."""
+    if not view.good:
+        return view
+    closer = judge.look(CLOSER * view.nearest_px)
+    gained = closer.density_px2 > 1.3 * view.density_px2
+    sure = closer.good and closer.conviction >= SURE
+    if not (sure and closer.ratio < 1.2 and gained):
+        return view
+    return _follow(judge, closer.nearest_px) or view
+
+
 def _search(judge: _Judge) -> _View:
-    """The most convincing of a ladder of spacings."""
+    """The most convincing of a ladder of spacings; for single atoms the usual distance of atoms."""
     views = [judge.look(spacing) for spacing in judge.spacings()]
-    best = max(views, key=_conviction)
-    if not best.conclusive or best.good:
-        return best
-    return _follow(judge, best.nearest_px) or best
-
-
-def _conviction(view: _View) -> float:
-    """Support, less of it where columns stand closer than the network knows them."""
-    if not view.conclusive:
-        return view.support
-    away = np.log(view.ratio) / (0.35 if view.ratio < 1 else 1.0)
-    return float(view.support * np.exp(-0.5 * away**2))
+    best = max(views, key=lambda view: view.conviction)
+    if best.conviction >= CONVINCING:
+        return best if best.good else _follow(judge, best.nearest_px) or best
+    lone = judge.lone_atom_spacing_px()
+    if lone is not None:
+        return judge.look(lone)
+    return max(views, key=lambda view: view.support)
 
 
 def _nearest(position: NDArray[np.float64]) -> NDArray[np.float64]:
