@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from scanseg.micrograph import FloatImage, Micrograph, RealImage
+from scanseg.report.marks import Mark, stamp
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,20 +19,10 @@ __all__ = ["draw_overlay"]
 
 FLAGGED_COLOUR = "#ff3df2"  # magenta: in no palette of classes
 MISSING_COLOUR = (38, 42, 66)
-COMFORTABLE_SPACING_PX = 14.0  # from here on a ring leaves its column visible
+COMFORTABLE_SPACING_PX = 10.0  # from here on a ring leaves its column visible
 SMALLEST_SIDE_PX = 400  # smaller pictures are enlarged
 PERCENTILES = (0.3, 99.7)
 SAMPLE = 200_000  # pixels; fixes a percentile to 1e-3
-ATOMS_AT_ONCE = 20_000  # 20,000 marks of 21 x 21 px are 35 MB
-
-
-@dataclass(frozen=True)
-class _Mark:
-    """A ring (radius > 0), a dot (radius 0) or a cross; lengths in canvas pixels."""
-
-    radius_px: float
-    half_width_px: float
-    cross: bool = False
 
 
 def draw_overlay(
@@ -151,73 +141,22 @@ def _draw_marks(
         if chosen.any():
             colour = colours.get(name, "#ffd23f")
             legend[name] = (int(chosen.sum()), colour)
-            _stamp(canvas, positions[chosen & ok], ring, colour)
+            stamp(canvas, positions[chosen & ok], ring, _rgb(colour))
     if not ok.all():
         legend["not fitted"] = (int((~ok).sum()), FLAGGED_COLOUR)
-        _stamp(canvas, positions[~ok], cross, FLAGGED_COLOUR)
+        stamp(canvas, positions[~ok], cross, _rgb(FLAGGED_COLOUR))
     return legend
 
 
-def _mark_sizes(spacing_px: float | None, scale: float, smallest: int) -> tuple[_Mark, _Mark]:
+def _mark_sizes(spacing_px: float | None, scale: float, smallest: int) -> tuple[Mark, Mark]:
     on_canvas = spacing_px * scale if spacing_px else smallest / 40
     width = 0.65 if on_canvas < 24 else 0.85
     if on_canvas < 9:
         # Rings would touch: a dot a column, small enough to leave gaps.
         radius = max(0.5, 0.16 * on_canvas)
-        return _Mark(0.0, radius), _Mark(max(1.5, 0.4 * on_canvas), 0.6, cross=True)
+        return Mark(0.0, radius), Mark(max(1.5, 0.4 * on_canvas), 0.6, cross=True)
     radius = float(np.clip(0.30 * on_canvas, 3.0, 11.0))
-    return _Mark(radius, width), _Mark(radius, width + 0.1, cross=True)
-
-
-def _stamp(
-    canvas: NDArray[np.uint8], positions: NDArray[np.float64], mark: _Mark, colour: str
-) -> None:
-    """Blend one mark a position into the canvas, with a dark rim so that it shows on white too."""
-    positions = positions[np.isfinite(positions).all(axis=1)]
-    height, width = canvas.shape[:2]
-    depth = np.zeros(height * width, np.float32)  # 0 outside, 1 at the end of the rim, 2 on a line
-    reach = int(np.ceil(mark.radius_px + mark.half_width_px + 2))
-    offsets = np.arange(-reach, reach + 1)
-    for start in range(0, len(positions), ATOMS_AT_ONCE):
-        some = positions[start : start + ATOMS_AT_ONCE]
-        pixel = np.rint(some).astype(np.int64)
-        part = (some - pixel).astype(np.float32)
-        along_y = offsets[None, :] - part[:, :1]
-        along_x = offsets[None, :] - part[:, 1:]
-        distance = _distance(along_y[:, :, None], along_x[:, None, :], mark)
-        row = pixel[:, 0, None] + offsets
-        column = pixel[:, 1, None] + offsets
-        inside = ((row >= 0) & (row < height))[:, :, None]
-        inside = inside & ((column >= 0) & (column < width))[:, None, :]
-        near = inside & (distance < mark.half_width_px + 1.5)
-        index = (row[:, :, None] * width + column[:, None, :])[near]
-        np.maximum.at(depth, index, mark.half_width_px + 1.5 - distance[near])
-    drawn = np.flatnonzero(depth)
-    _blend(canvas, drawn, depth[drawn], _rgb(colour))
-
-
-def _distance(along_y: FloatImage, along_x: FloatImage, mark: _Mark) -> FloatImage:
-    """Distance in pixels from the line of the mark, shape (N, h, w)."""
-    if mark.cross:
-        slope = np.float32(np.sqrt(0.5))
-        first, second = (along_y + along_x) * slope, (along_y - along_x) * slope
-        beyond = np.maximum(np.abs(first), np.abs(second)) - np.float32(mark.radius_px)
-        line = np.minimum(np.abs(first), np.abs(second))
-        return np.asarray(np.maximum(line, beyond + np.float32(mark.half_width_px)), np.float32)
-    return np.abs(np.hypot(along_y, along_x) - np.float32(mark.radius_px))
-
-
-def _blend(
-    canvas: NDArray[np.uint8],
-    drawn: NDArray[np.int64],
-    depth: FloatImage,
-    colour: tuple[int, int, int],
-) -> None:
-    line = np.clip(depth[:, None] - 1, 0, 1)
-    under = 1 - 0.45 * np.minimum(depth[:, None], 1)
-    flat = canvas.reshape(-1, 3)
-    ground = flat[drawn] * under
-    flat[drawn] = (ground + (np.array(colour, np.float32) - ground) * line).astype(np.uint8)
+    return Mark(radius, width), Mark(radius, width + 0.1, cross=True)
 
 
 def _rgb(colour: str) -> tuple[int, int, int]:

@@ -1,0 +1,96 @@
+"""Rings, dots and crosses at fractions of a pixel, a hundred thousand of them in a moment."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from scanseg.micrograph import FloatImage
+
+__all__ = ["Mark", "stamp"]
+
+RIM_PX = 1.0
+RIM_SHADE = 0.45
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A ring (radius > 0), a dot (radius 0) or a cross; lengths in pixels of the canvas."""
+
+    radius_px: float
+    half_width_px: float
+    cross: bool = False
+
+
+def stamp(
+    canvas: NDArray[np.uint8],
+    positions: NDArray[np.float64],
+    mark: Mark,
+    colour: tuple[int, int, int],
+) -> None:
+    """Draw one mark a position, with a dark rim so that it shows on white too.
+
+    Parameters
+    ----------
+    canvas
+        RGB, shape (height, width, 3); changed.
+    positions
+        (y, x) on the canvas, shape (N, 2); what lies outside or is NaN is left out.
+    mark
+        Shape and size.
+    colour
+        Red, green, blue.
+
+    Notes
+    -----
+    Compiled, since a busy picture takes 110 ms in numpy and 6 ms so: more than the network or
+    hardly anything.
+    """
+    positions = positions[np.isfinite(positions).all(axis=1)]
+    depth = np.zeros(canvas.shape[:2], np.float32)
+    _measure(depth, positions, mark.radius_px, mark.half_width_px, mark.cross)
+    _blend(canvas, depth, np.array(colour, np.float32))
+
+
+@njit(cache=True, nogil=True)
+def _measure(
+    depth: FloatImage,
+    positions: NDArray[np.float64],
+    radius_px: float,
+    half_width_px: float,
+    cross: bool,
+) -> None:
+    """0 outside of every mark, 1 where its rim ends, 2 and more on its line."""
+    height, width = depth.shape
+    outer = half_width_px + 0.5 + RIM_PX
+    reach = radius_px + outer
+    for n in range(len(positions)):
+        y, x = positions[n]
+        for i in range(max(0, int(y - reach)), min(height, int(y + reach) + 2)):
+            for j in range(max(0, int(x - reach)), min(width, int(x + reach) + 2)):
+                if cross:
+                    # Along the two diagonals; the ends are cut square.
+                    along = abs((i - y) + (j - x)) * 0.7071
+                    across = abs((i - y) - (j - x)) * 0.7071
+                    line = min(along, across)
+                    away = max(line, max(along, across) - radius_px + half_width_px)
+                else:
+                    away = abs(np.sqrt((i - y) ** 2 + (j - x) ** 2) - radius_px)
+                depth[i, j] = max(depth[i, j], outer - away)
+
+
+@njit(cache=True, nogil=True)
+def _blend(canvas: NDArray[np.uint8], depth: FloatImage, colour: FloatImage) -> None:
+    height, width = depth.shape
+    for i in range(height):
+        for j in range(width):
+            if depth[i, j] <= 0:
+                continue
+            ground = 1 - RIM_SHADE * min(depth[i, j] / RIM_PX, 1.0)
+            line = min(max(depth[i, j] - RIM_PX, 0.0), 1.0)
+            for k in range(3):
+                under = canvas[i, j, k] * ground
+                canvas[i, j, k] = np.uint8(under + (colour[k] - under) * line)
