@@ -75,8 +75,9 @@ def compare(work: Path, predict: list[str | Path]) -> int:
         path.parent.mkdir(parents=True, exist_ok=True)
         tifffile.imwrite(path, case.data, byteorder=case.byteorder, photometric="minisblack")
     # 3: some files failed; what was not found there counts against the recall.
-    if (code := subprocess.run([*predict, images, "-o", work / "out"]).returncode) not in (0, 3):
-        sys.exit(f"scanseg predict ended with exit code {code}")
+    run = subprocess.run([*predict, images, "-o", work / "out"], check=False)
+    if run.returncode not in (0, 3):
+        sys.exit(f"scanseg predict ended with exit code {run.returncode}")
     atoms = pd.read_csv(work / "out" / "atoms.csv", usecols=["image", "frame", "y_px", "x_px"])
     found = dict(list(atoms.groupby([atoms["image"].map(lambda path: Path(path).name), "frame"])))
 
