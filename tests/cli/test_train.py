@@ -7,22 +7,27 @@ import pytest
 from scanseg.cli.train import seconds_of
 
 
-def test_options_reach_the_trainer(scanseg, tmp_path, monkeypatch):
+def test_options_reach_the_trainer(scanseg, tmp_path, monkeypatch, spots_model):
     from scanseg import train
+    from scanseg.bundle import load_model
 
     calls = []
-    monkeypatch.setattr(
-        train, "train_recipe", lambda path, **options: calls.append((path, options)), False
-    )
+
+    def train_recipe(path, **options):
+        calls.append((path, options))
+        return load_model(spots_model)
+
+    monkeypatch.setattr(train, "train_recipe", train_recipe)
     recipe = tmp_path / "recipe.yaml"
     code, stdout, _ = scanseg(
         "train", recipe, "-o", tmp_path / "out", "--budget", "1h30m", "--resume",
-        "--set", "seed=3",
+        "--set", "seed=3", "--from", spots_model,
     )  # fmt: skip
     assert code == 0
-    assert str(tmp_path / "out") in stdout
+    assert str(spots_model) in stdout
     ((path, options),) = calls
     assert path == recipe
+    assert options.pop("start_from").name == "spots"
     assert options == {
         "output": tmp_path / "out",
         "budget_s": 5400.0,

@@ -44,6 +44,10 @@ def train(
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on from the last checkpoint in OUT.")
     ] = False,
+    start_from: Annotated[
+        str | None,
+        typer.Option("--from", metavar="MODEL", help="Train this model further: a name or folder."),
+    ] = None,
     set_: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="A.B=C", help="A setting of the recipe; may be repeated."),
@@ -55,10 +59,15 @@ def train(
     """Train a model from a recipe, on images simulated as it says."""
     start_logging(verbose)
     budget_s = None if budget is None else seconds_of(budget)
+    from scanseg.bundle import load_model
     from scanseg.train import train_recipe
 
-    trained = train_recipe(
-        recipe, output=output, budget_s=budget_s, resume=resume, overrides=tuple(set_ or ())
+    model = train_recipe(
+        recipe,
+        output=output,
+        budget_s=budget_s,
+        resume=resume,
+        start_from=load_model(start_from) if start_from else None,
+        overrides=tuple(set_ or ()),
     )
-    folder = getattr(trained, "folder", None) or output
-    typer.echo(f"trained: {folder}")
+    typer.echo(f"{model.name} is trained: {model.folder}")
