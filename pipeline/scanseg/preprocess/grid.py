@@ -50,8 +50,10 @@ class Grid:
 
     def to_image(self, position_px: NDArray[np.float64] | list[list[float]]) -> NDArray[np.float64]:
         """Positions on the grid, shape (N, 2) as (y, x), as positions in the image."""
-        return (np.asarray(position_px, float) + 0.5) / np.array(self.scale) - 0.5
+        image_px = (np.asarray(position_px, np.float64) + 0.5) / np.array(self.scale) - 0.5
+        return np.asarray(image_px, np.float64)
 
     def to_grid(self, position_px: NDArray[np.float64] | list[list[float]]) -> NDArray[np.float64]:
         """Positions in the image, shape (N, 2) as (y, x), as positions on the grid."""
-        return (np.asarray(position_px, float) + 0.5) * np.array(self.scale) - 0.5
+        grid_px = (np.asarray(position_px, np.float64) + 0.5) * np.array(self.scale) - 0.5
+        return np.asarray(grid_px, np.float64)

@@ -81,8 +81,12 @@ def _resize(
         return np.ascontiguousarray(
             part[first_y : first_y + shape[0], first_x : first_x + shape[1]]
         )
-    box = (x_span[0] - left, y_span[0] - top, x_span[1] - left, y_span[1] - top)
-    box = (max(box[0], 0.0), max(box[1], 0.0), min(box[2], part.shape[1]), min(box[3], part.shape[0]))
+    box = (  # rounding may leave the image by the last digit, which Pillow refuses
+        max(x_span[0] - left, 0.0),
+        max(y_span[0] - top, 0.0),
+        min(x_span[1] - left, float(part.shape[1])),
+        min(y_span[1] - top, float(part.shape[0])),
+    )
     resized = Image.fromarray(part).resize(shape[::-1], Image.Resampling.BICUBIC, box=box)
     return np.asarray(resized, np.float32)
 

@@ -37,9 +37,7 @@ class LatticeSpacing:
     contrast: float
 
 
-def estimate_lattice_spacing(
-    data: RealImage, intensity: IntensityRange
-) -> LatticeSpacing | None:
+def estimate_lattice_spacing(data: RealImage, intensity: IntensityRange) -> LatticeSpacing | None:
     """Shortest repeat of an image, from the autocorrelation of pieces of it.
 
     The repeat is a lattice vector, or the distance of neighbours where that shows more: from

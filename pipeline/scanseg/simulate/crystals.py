@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -110,7 +110,7 @@ def crystal_names() -> tuple[str, ...]:
     )
 
 
-@lru_cache(maxsize=None)
+@cache
 def projected_cell(name: str) -> ProjectedCell:
     """Cell of columns of a named crystal.
 
@@ -150,7 +150,9 @@ def random_cell(rng: np.random.Generator) -> ProjectedCell:
     return ProjectedCell(vectors * 0.25, np.array(sites) * 0.25, atoms)
 
 
-def _honeycomb(lattice_nm: float, first: dict[str, float], second: dict[str, float]) -> ProjectedCell:
+def _honeycomb(
+    lattice_nm: float, first: dict[str, float], second: dict[str, float]
+) -> ProjectedCell:
     vectors = lattice_nm * np.array([[0.0, 1.0], [np.sqrt(3) / 2, 0.5]])
     return ProjectedCell(vectors, np.array([[0.0, 0.0], vectors.sum(0) / 3]), (first, second))
 
@@ -168,11 +170,11 @@ _MONOLAYERS: dict[str, Callable[[], ProjectedCell]] = {
 }
 
 
-def _bulk(*arguments: str, **options: float) -> Callable[[], Atoms]:
+def _bulk(name: str, structure: str, *, a: float, c: float | None = None) -> Callable[[], Atoms]:
     def build() -> Atoms:
         from ase.build import bulk
 
-        return bulk(*arguments, **options)
+        return bulk(name, structure, a=a, c=c)
 
     return build
 
@@ -182,7 +184,9 @@ def _perovskite(a_site: str, b_site: str, anion: str, lattice: float) -> Callabl
         from ase import Atoms
 
         half = 0.5
-        fractions = [(0, 0, 0), (half, half, half), (half, half, 0), (half, 0, half), (0, half, half)]
+        fractions = [
+            (0, 0, 0), (half, half, half), (half, half, 0), (half, 0, half), (0, half, half),
+        ]  # fmt: skip
         return Atoms(
             [a_site, b_site, anion, anion, anion], scaled_positions=fractions,
             cell=[lattice] * 3, pbc=True,
@@ -257,7 +261,7 @@ def _project(crystal: Atoms, zone: tuple[int, int, int]) -> ProjectedCell:
     vectors = _reduced_vectors(flat)
 
     position = (lattice[:, None] + np.asarray(crystal.positions)[None] / 10.0).reshape(-1, 3)
-    symbols = np.tile(np.array(crystal.get_chemical_symbols()), len(lattice))
+    symbols = np.tile(np.array(list(crystal.symbols)), len(lattice))
     fraction = (position @ plane.T) @ np.linalg.inv(vectors)
     level = (position @ direction) / period
     home = (
@@ -268,7 +272,8 @@ def _project(crystal: Atoms, zone: tuple[int, int, int]) -> ProjectedCell:
     for site, symbol in zip(np.round(fraction[home], 3) + 0.0, symbols[home], strict=True):
         contents = columns.setdefault((float(site[0]), float(site[1])), {})
         contents[str(symbol)] = contents.get(str(symbol), 0.0) + 1.0
-    return ProjectedCell(vectors, np.array(list(columns)) @ vectors, tuple(columns.values()), period)
+    sites = np.array(list(columns))
+    return ProjectedCell(vectors, sites @ vectors, tuple(columns.values()), period)
 
 
 def _conventional(crystal: Atoms, cell: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -276,9 +281,9 @@ def _conventional(crystal: Atoms, cell: NDArray[np.float64]) -> NDArray[np.float
     lengths = np.linalg.norm(cell, axis=1)
     angles = crystal.cell.angles()
     if np.allclose(angles, 60, atol=0.1):  # primitive fcc
-        return np.eye(3) * lengths[0] * np.sqrt(2)
+        return np.diag([float(lengths[0] * np.sqrt(2))] * 3)
     if np.allclose(angles, 109.4712, atol=0.1):  # primitive bcc
-        return np.eye(3) * lengths[0] * 2 / np.sqrt(3)
+        return np.diag([float(lengths[0] * 2 / np.sqrt(3))] * 3)
     return cell
 
 

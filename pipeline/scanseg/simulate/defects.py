@@ -1,4 +1,4 @@
-"""What makes a crystal interesting: vacancies, dopants, rotated bonds, displacements, boundaries."""
+"""What makes a crystal interesting: vacancies, dopants, turned bonds, displacements, borders."""
 
 from __future__ import annotations
 

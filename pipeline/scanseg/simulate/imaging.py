@@ -132,20 +132,25 @@ def spread(image: FloatImage, probe: Probe) -> FloatImage:
 
 
 def distort_scan(
-    position_px: NDArray[np.float64], shape: tuple[int, int], rng: np.random.Generator, *, shear: float
+    position_px: NDArray[np.float64],
+    shape: tuple[int, int],
+    rng: np.random.Generator,
+    *,
+    shear: float,
 ) -> NDArray[np.float64]:
-    """Drift during a scan: shear and stretch along the slow axis, and fly-back at the row starts."""
+    """Drift during a scan: shear and stretch along the slow axis, and fly-back as rows start."""
     along_x, along_y = rng.normal(0, shear, 2)
     y, x = position_px.T
     middle = y - shape[0] / 2
-    fly_back = rng.exponential(0.4 * shear) * shape[1] * np.exp(-np.maximum(x, 0) / (0.05 * shape[1]))
+    largest = rng.exponential(0.4 * shear) * shape[1]
+    fly_back = largest * np.exp(-np.maximum(x, 0) / (0.05 * shape[1]))
     return np.stack([y + along_y * middle, x + along_x * middle + fly_back], 1)
 
 
 def row_jitter(
     n_rows: int, rng: np.random.Generator, *, jitter_px: float, hum_px: float
 ) -> NDArray[np.float64]:
-    """How far each row starts off: noise correlated over a few rows, and mains hum; shape (n_rows,)."""
+    """How far each row starts off, shape (n_rows,): noise of a few rows' length, and mains hum."""
     noise = ndimage.gaussian_filter1d(rng.normal(size=n_rows), rng.uniform(0.3, 2.0))
     noise *= jitter_px / max(float(noise.std()), 1e-9)
     phase = 2 * np.pi * (np.arange(n_rows) / rng.uniform(3.0, 40.0) + rng.uniform())
@@ -173,8 +178,8 @@ def count(expected: FloatImage, rng: np.random.Generator, detector: Detector) ->
         counts += np.float32(detector.read_noise) * noise
     if detector.filter_sigma_px:
         counts = ndimage.gaussian_filter(counts, detector.filter_sigma_px, truncate=3.0)
-    counts = counts * np.float32(detector.gain) + np.float32(detector.offset)
-    return _quantise(counts, detector.levels) if detector.levels else counts
+    image = np.asarray(counts * detector.gain + detector.offset, np.float32)
+    return _quantise(image, detector.levels) if detector.levels else image
 
 
 def _lag_kernel(lag: float) -> NDArray[np.float64]:

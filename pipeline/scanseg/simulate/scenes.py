@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -97,9 +98,8 @@ def build_scene(rng: np.random.Generator, shape: tuple[int, int], config: StemSc
 
     columns, support = _lay_out(rng, layout, grain, shape, pixel_size_nm, nearest_nm)
     if config.disorder and rng.uniform() < 0.35 and support is None:
-        support = smooth_field(shape, rng, feature_px=rng.uniform(3, 12) * spacing_px) > rng.uniform(
-            0.2, 1.5
-        )
+        field = smooth_field(shape, rng, feature_px=rng.uniform(3, 12) * spacing_px)
+        support = field > rng.uniform(0.2, 1.5)
     return Scene(
         columns=columns,
         pixel_size_nm=pixel_size_nm,
@@ -158,20 +158,19 @@ def _with_defects(
 
 
 def _lay_out(
-    rng: np.random.Generator, layout: Layout, grain: object, shape: tuple[int, int],
+    rng: np.random.Generator, layout: Layout, grain: Callable[[], Columns], shape: tuple[int, int],
     pixel_size_nm: float, nearest_nm: float,
 ) -> tuple[Columns, Mask | None]:  # fmt: skip
     """Columns of a layout, and where amorphous material takes their place."""
-    draw = grain if callable(grain) else Columns.none
     if layout == "empty":
         return Columns.none(), np.full(shape, rng.uniform() < 0.7)
     if layout == "isolated":
-        return _isolated(rng, draw(), shape, pixel_size_nm, nearest_nm), np.ones(shape, bool)
-    columns = draw()
+        return _isolated(rng, grain(), shape, pixel_size_nm, nearest_nm), np.ones(shape, bool)
+    columns = grain()
     if layout == "crystal":
         return columns, None
     if layout == "grains":
-        return _two_grains(rng, columns, draw(), shape, pixel_size_nm, nearest_nm), None
+        return _two_grains(rng, columns, grain(), shape, pixel_size_nm, nearest_nm), None
     inside = _edge(rng, shape) if layout == "edge" else _particle(rng, shape)
     thickness = _sample(inside, columns, pixel_size_nm)
     columns = columns.scaled(np.clip(thickness, 0.0, 1.0)).select(thickness > 0.05)

@@ -59,7 +59,7 @@ class StemScene(Config):
     }
     """How often each layout is drawn, in any unit."""
     signal: Literal["dark-field", "bright-field", "any"] = "any"
-    """Bright columns on dark (HAADF), dark columns on bright (ABF), or one in four of the latter."""
+    """Bright columns on dark (HAADF), dark on bright (ABF), or one in four of the latter."""
     spacing_px: Range = (7.0, 18.0)
     """Square root of the area a column takes, in pixels, drawn with equal weight a factor."""
     sigma_of_spacing: Range = (0.14, 0.36)
@@ -71,7 +71,7 @@ class StemScene(Config):
     background_of_peak: Range = (0.02, 2.0)
     """Even background over the height of a typical column, drawn with equal weight a factor."""
     disorder: float = Field(default=1.0, ge=0)
-    """Scales defects, displacements, contamination, scan distortion and detector faults; 0 is none."""
+    """Scales defects, displacements, dirt, scan distortion and detector faults; 0 is none."""
     visible_snr: NonNegativeFloat = 1.5
     """Signal-to-noise ratio behind a matched filter from which a column counts as visible."""
 
@@ -135,7 +135,10 @@ class SimulatedStem:
 
 
 def simulate(
-    rng: np.random.Generator, *, shape: tuple[int, int] = (256, 256), config: StemScene | None = None
+    rng: np.random.Generator,
+    *,
+    shape: tuple[int, int] = (256, 256),
+    config: StemScene | None = None,
 ) -> SimulatedStem:
     """Simulate one image.
 
@@ -234,10 +237,11 @@ def _inside(
     origin: int = MARGIN_PX,
 ) -> NDArray[np.bool_]:  # fmt: skip
     y, x = (position - origin).T
-    return (
+    inside: NDArray[np.bool_] = (
         (y > -0.5 - margin) & (y < shape[0] - 0.5 + margin)
         & (x > -0.5 - margin) & (x < shape[1] - 0.5 + margin)
     )  # fmt: skip
+    return inside
 
 
 def _typical_strength(columns: Columns) -> float:
@@ -298,9 +302,7 @@ def _background(
     return np.maximum(background, 0.0) * np.float32(peak), speckle * np.float32(peak)
 
 
-def _draw_detector(
-    rng: np.random.Generator, expected: FloatImage, config: StemScene
-) -> Detector:
+def _draw_detector(rng: np.random.Generator, expected: FloatImage, config: StemScene) -> Detector:
     if not config.disorder:
         return Detector()
     noise = float(np.sqrt(max(float(expected.mean()), 1e-6)))
@@ -310,7 +312,7 @@ def _draw_detector(
         gain=_log_uniform(rng, (0.1, 50.0)),
         offset=float(rng.choice([0.0, rng.uniform(0, 1000.0)])),
         filter_sigma_px=float(rng.choice([0.0, rng.uniform(0.5, 1.6)], p=[0.75, 0.25])),
-        levels=int(rng.choice([0, 256, rng.integers(12, 80)], p=[0.65, 0.25, 0.1])),
+        levels=int(rng.choice([0, 256, int(rng.integers(12, 80))], p=[0.65, 0.25, 0.1])),
     )
 
 

@@ -67,8 +67,8 @@ percentile {recipe.normalisation.low_percentile:g} and 1 at percentile
 {recipe.batch}), seed {contract.seed}. Reproduced by `scanseg train configs/{contract.recipe}`.
 
 **Figures of merit** on {recipe.validation.n_images} simulated validation images (seed
-{recipe.validation.seed}, never trained on; threshold and temperature were chosen on them). F1 counts
-visible columns within a quarter of the spacing.
+{recipe.validation.seed}, never trained on; threshold and temperature were chosen on them). F1
+counts visible columns within a quarter of the spacing.
 
 | figure | value |
 |---|---|
@@ -81,6 +81,6 @@ visible columns within a quarter of the spacing.
 {bins}
 
 **Limits.** Columns closer than about 2.2 times their width are one peak to it. Contamination,
-amorphous material and holes are background by intention. It has never seen a measured image while it
-was trained: look at the overlays before you believe a new material.
+amorphous material and holes are background by intention. It has never seen a measured image while
+it was trained: look at the overlays before you believe a new material.
 """

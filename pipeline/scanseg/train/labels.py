@@ -59,7 +59,7 @@ def _nearest_visible(
     if visible.sum() < 2:
         return np.full(len(position_px), np.inf)
     distance, _ = cKDTree(position_px[visible]).query(position_px, k=2)
-    return np.where(visible, distance[:, 1], distance[:, 0])
+    return np.asarray(np.where(visible, distance[:, 1], distance[:, 0]), np.float64)
 
 
 @njit(cache=True, nogil=True)

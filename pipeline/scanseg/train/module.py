@@ -51,9 +51,7 @@ class SegmentationModule(LightningModule):
     ) -> None:
         super().__init__()
         self.recipe = recipe
-        network = build_network(
-            recipe.architecture, n_channels=1, n_classes=len(recipe.classes)
-        )
+        network = build_network(recipe.architecture, n_channels=1, n_classes=len(recipe.classes))
         self.network: nn.Module = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.loss = SegmentationLoss(recipe.loss)
         self._validation = validation

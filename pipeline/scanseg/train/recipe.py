@@ -91,8 +91,8 @@ class Recipe(Config):
     patch_px: PositiveInt = 256
     """Side of a training patch."""
     native_scale: tuple[float, float] = (0.5, 1.35)
-    """Half of the images are recorded at a sampling of their own, this many pixels a grid pixel, and
-    then brought to the grid, as images are when the model is used."""
+    """Half of the images are recorded at a sampling of their own, this many pixels a grid pixel,
+    and then brought to the grid, as images are when the model is used."""
     architecture: Architecture = Architecture(name="compact-unet")
     """The network."""
     normalisation: Normalisation = Normalisation()

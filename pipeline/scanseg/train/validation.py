@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from scanseg.inference.peaks import find_peaks
 from scanseg.evaluate.matching import match_positions
+from scanseg.inference.peaks import find_peaks
 from scanseg.micrograph import FloatImage
 from scanseg.train.labels import IGNORED
 from scanseg.train.recipe import Recipe
