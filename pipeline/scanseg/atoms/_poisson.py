@@ -209,6 +209,137 @@ def gather_background(image, pitch, out):
 
 
 @_compiled
+def share_amplitudes(nodes, share, y, x, pitch, out):
+    """Let the amplitudes make room for a stepping background: out_A -= share · background(n)."""
+    for n in range(len(y)):
+        a, b = int(y[n] / pitch), int(x[n] / pitch)
+        u, v = y[n] / pitch - a, x[n] / pitch - b
+        first = (1 - v) * nodes[a, b] + v * nodes[a, b + 1]
+        last = (1 - v) * nodes[a + 1, b] + v * nodes[a + 1, b + 1]
+        out[n, 0] -= share[n] * ((1 - u) * first + u * last)
+
+
+@_compiled
+def share_gradient(gradient, share, y, x, pitch, out):
+    """Transpose of share_amplitudes."""
+    for n in range(len(y)):
+        a, b = int(y[n] / pitch), int(x[n] / pitch)
+        u, v = y[n] / pitch - a, x[n] / pitch - b
+        down = gradient[n, 0] * share[n]
+        out[a, b] -= down * (1 - u) * (1 - v)
+        out[a, b + 1] -= down * (1 - u) * v
+        out[a + 1, b] -= down * u * (1 - v)
+        out[a + 1, b + 1] -= down * u * v
+
+
+@_compiled
+def gather_level(weight, top, left, gy, gx, out):
+    """Sum weight · g over the window of every column."""
+    rows, cols = gy.shape[1], gx.shape[1]
+    for n in range(len(top)):
+        total = np.float32(0.0)
+        g = gx[n]
+        for i in range(rows):
+            line = weight[top[n] + i, left[n] : left[n] + cols]
+            even = np.float32(0.0)
+            for j in range(cols):
+                even += line[j] * g[j]
+            total += even * gy[n, i]
+        out[n] = total
+
+
+@_compiled
+def node_band(weight, pitch, y, x, level, share, band):
+    """Information of the background nodes once the amplitudes have made room, as a lower band.
+
+    band[i, k] couples node i with node i - k, nodes numbered row by row. What the amplitudes take
+    is spread over the cell a column stands in, which keeps the matrix positive definite; it is a
+    preconditioner and need not be exact.
+    """
+    height, width = weight.shape
+    across = band.shape[1] - 2  # the band reaches to the node above and to the left
+    taken = np.zeros((height // pitch + 1, width // pitch + 1))
+    for n in range(len(y)):
+        taken[int(y[n] / pitch), int(x[n] / pitch)] += level[n] * share[n]
+    band[:] = 0.0
+    moment = np.zeros((3, 3))
+    for a in range((height + pitch - 1) // pitch):
+        for b in range((width + pitch - 1) // pitch):
+            moment[:] = 0.0
+            for i in range(a * pitch, min((a + 1) * pitch, height)):
+                part = weight[i, b * pitch : min((b + 1) * pitch, width)]
+                m0 = np.float32(0.0)
+                m1 = np.float32(0.0)
+                m2 = np.float32(0.0)
+                for j in range(len(part)):
+                    m0 += part[j]
+                    m1 += part[j] * np.float32(j)
+                    m2 += part[j] * np.float32(j) * np.float32(j)
+                u = (i - a * pitch) / pitch
+                for k in range(3):
+                    moment[k, 0] += m0 * u**k
+                    moment[k, 1] += m1 / pitch * u**k
+                    moment[k, 2] += m2 / (pitch * pitch) * u**k
+            if moment[0, 0] > 0:
+                moment *= min(max(1.0 - taken[a, b] / moment[0, 0], 0.05), 1.0)
+                _add_cell(band, across, a, b, moment)
+
+
+@_compiled
+def _add_cell(band, across, a, b, m):
+    """Add the products of the four corner functions of a cell, given moments of u^i v^j."""
+    along = np.empty((2, 2, 3))  # products of (1 - u, u) as polynomials
+    along[0, 0, 0], along[0, 0, 1], along[0, 0, 2] = 1.0, -2.0, 1.0
+    along[0, 1, 0], along[0, 1, 1], along[0, 1, 2] = 0.0, 1.0, -1.0
+    along[1, 0, 0], along[1, 0, 1], along[1, 0, 2] = 0.0, 1.0, -1.0
+    along[1, 1, 0], along[1, 1, 1], along[1, 1, 2] = 0.0, 0.0, 1.0
+    for p in range(4):
+        for q in range(p + 1):
+            total = 0.0
+            for i in range(3):
+                for j in range(3):
+                    total += along[p // 2, q // 2, i] * along[p % 2, q % 2, j] * m[i, j]
+            row = (a + p // 2) * across + b + p % 2
+            other = (a + q // 2) * across + b + q % 2
+            band[row, row - other] += total
+
+
+@_compiled
+def factor_band(band):
+    """Cholesky factor of a banded matrix, in place; nodes without data keep a tiny pivot."""
+    size, reach = band.shape
+    largest = 0.0
+    for i in range(size):
+        largest = max(largest, band[i, 0])
+    for i in range(size):
+        diagonal = band[i, 0]
+        for k in range(min(reach - 1, i), 0, -1):  # column j = i - k
+            j = i - k
+            rest = band[i, k]
+            for m in range(max(0, i - reach + 1, j - reach + 1), j):
+                rest -= band[i, i - m] * band[j, j - m]
+            band[i, k] = rest / band[j, 0]
+            diagonal -= band[i, k] ** 2
+        band[i, 0] = math.sqrt(max(diagonal, 1e-5 * largest + 1e-30))
+
+
+@_compiled
+def solve_band(band, b, out):
+    """Solve with the factor; `b` and `out` are matrices of nodes."""
+    size, reach = band.shape
+    right, z = b.ravel(), out.ravel()
+    for i in range(size):
+        rest = right[i]
+        for k in range(1, min(reach - 1, i) + 1):
+            rest -= band[i, k] * z[i - k]
+        z[i] = rest / band[i, 0]
+    for i in range(size - 1, -1, -1):
+        z[i] /= band[i, 0]
+        for k in range(1, min(reach - 1, i) + 1):
+            z[i - k] -= band[i, k] * z[i]
+
+
+@_compiled
 def cover(mask, y, x, reach):
     """Mark the pixels within `reach` of a column, on a square; the rest is nobody's business."""
     height, width = mask.shape
@@ -274,13 +405,13 @@ def _invert_blocks(block, ridge_a, ridge_p, inverse):
 
 
 @_compiled
-def _precondition(inverse, node_scale, width_scale, rc, rb, rw, zc, zb, zw):
+def _precondition(inverse, band, width_scale, rc, rb, rw, zc, zb, zw):
     for n in range(len(rc)):
         a, b, c = rc[n, 0], rc[n, 1], rc[n, 2]
         zc[n, 0] = inverse[n, 0] * a + inverse[n, 1] * b + inverse[n, 2] * c
         zc[n, 1] = inverse[n, 1] * a + inverse[n, 3] * b + inverse[n, 4] * c
         zc[n, 2] = inverse[n, 2] * a + inverse[n, 4] * b + inverse[n, 5] * c
-    zb[:] = rb * node_scale
+    solve_band(band, rb, zb)
     zw[:] = rw * width_scale
     return (rc * zc).sum() + (rb * zb).sum() + (rw * zw).sum()
 
@@ -372,9 +503,12 @@ def fit_tile(
     rb, pb, zb, qb, sb = per_node[0], per_node[1], per_node[2], per_node[3], per_node[4]
     rw, pw, zw, qw, sw = per_width[0], per_width[1], per_width[2], per_width[3], per_width[4]
     width_information = np.zeros(len(sigma))
-    node_scale = np.zeros(nodes.shape)
+    band = np.zeros((nodes.size, nodes.shape[1] + 2))
+    level, share, ones = np.zeros(count), np.zeros(count), np.ones(count)
+    turned = np.zeros((count, 3))
     width_scale = np.zeros(n_widths)
     steps = 0
+    width_step = 0.0
     for step in range(max_steps + 1):
         tabulate(y, x, sigma, kind, top, left, gy, ty, gx, tx)
         model[:] = 0
@@ -382,7 +516,8 @@ def fit_tile(
         draw_columns(model, amplitude, top, left, gy, gx)
         _weigh(data, used, model, noise, weight, residual, reject and step + 3 > least_steps)
         gather_blocks(weight, amplitude, top, left, gy, ty, gx, tx, block)
-        if step == max_steps or (step >= least_steps and _settled(shift, tolerance)):
+        still = width_step < 0.01 and _settled(shift, tolerance)
+        if step == max_steps or (step >= least_steps and still):
             break
         steps += 1
 
@@ -399,9 +534,17 @@ def fit_tile(
         ridge_a = 1e-6 * block[:, 0].mean() + 1e-30
         ridge_p = 1e-6 * (block[:, 3].mean() + block[:, 5].mean()) + 1e-30
         _invert_blocks(block, ridge_a, ridge_p, inverse)
-        gather_background(weight, pitch, node_scale)
-        ridge_b = 1e-6 * node_scale.max() + 1e-30
-        node_scale[:] = 1.0 / (0.5 * node_scale + ridge_b)
+        scratch[:] = 0
+        draw_columns(scratch, ones, top, left, gy, gx)
+        _times_weight(scratch, weight)
+        gather_level(scratch, top, left, gy, gx, share)
+        gather_level(weight, top, left, gy, gx, level)
+        for n in range(count):
+            share[n] = level[n] / share[n] if share[n] > 0 else 0.0
+        node_band(weight, pitch, y, x, level, share, band)
+        factor_band(band)
+        ridge_b = 1e-6 * (band[:, 0] ** 2).max() + 1e-30
+        share_gradient(rc, share, y, x, pitch, rb)
         for c in range(n_widths):
             scratch[:] = slopes[c]
             _times_weight(scratch, weight)
@@ -412,20 +555,23 @@ def fit_tile(
         sc[:] = 0
         sb[:] = 0
         sw[:] = 0
-        rho = _precondition(inverse, node_scale, width_scale, rc, rb, rw, zc, zb, zw)
-        goal = rho * (1e-6 if step else 1e-5)
+        rho = _precondition(inverse, band, width_scale, rc, rb, rw, zc, zb, zw)
+        goal = rho * 1e-4
         pc[:], pb[:], pw[:] = zc, zb, zw
         for _inner in range(max_inner):
             if rho <= goal:
                 break
             scratch[:] = 0
-            draw(scratch, amplitude, pc, top, left, gy, ty, gx, tx)
+            turned[:] = pc
+            share_amplitudes(pb, share, y, x, pitch, turned)
+            draw(scratch, amplitude, turned, top, left, gy, ty, gx, tx)
             draw_background(scratch, pb, pitch)
             for c in range(n_widths):
                 _add_scaled(scratch, slopes[c], pw[c])
             _times_weight(scratch, weight)
             gather(scratch, amplitude, top, left, gy, ty, gx, tx, qc)
             gather_background(scratch, pitch, qb)
+            share_gradient(qc, share, y, x, pitch, qb)
             for c in range(n_widths):
                 qw[c] = _dot_images(scratch, slopes[c]) + width_prior * pw[c]
             qc[:, 0] += ridge_a * pc[:, 0]
@@ -439,7 +585,7 @@ def fit_tile(
             rc -= length * qc
             rb -= length * qb
             rw -= length * qw
-            new = _precondition(inverse, node_scale, width_scale, rc, rb, rw, zc, zb, zw)
+            new = _precondition(inverse, band, width_scale, rc, rb, rw, zc, zb, zw)
             turn = new / rho
             rho = new
             pc[:] = zc + turn * pc
@@ -447,9 +593,12 @@ def fit_tile(
             pw[:] = zw + turn * pw
 
         # the step, bounded: half a width at a time, max_shift from the start altogether
+        share_amplitudes(sb, share, y, x, pitch, sc)
         nodes += sb
+        width_step = 0.0
         for c in range(n_widths):
-            sigma[c] *= math.exp(min(max(sw[c], -0.25), 0.25))
+            sigma[c] *= math.exp(min(max(sw[c], -0.4), 0.4))
+            width_step = max(width_step, abs(sw[c]))
         for n in range(count):
             amplitude[n] += sc[n, 0]
             dy, dx = sc[n, 1], sc[n, 2]

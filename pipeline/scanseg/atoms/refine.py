@@ -245,6 +245,7 @@ class _Patch:
     core: Mask  # those that the tile answers for
     start: FloatArray  # (n, 2), in pixels of the patch
     room: int  # the largest window that the padding allows
+    middle: tuple[slice, slice]  # the tile without its margins
 
 
 @dataclass(slots=True, eq=False)
@@ -345,12 +346,14 @@ def _cut(scene: _Scene, tile: _Tile, window: int) -> _Patch | None:
     if not core.any():
         return None
     reach = max(window // 2 + 1, math.ceil(0.75 * scene.spacing_px))
-    around = math.ceil(margin) + reach
+    # Pixels end a spacing before the columns do: beyond the margin stand columns that this tile
+    # does not know, and their light would widen the last ones.
+    around = math.ceil(1.5 * scene.spacing_px)
     top, bottom = max(0, tile.top - around), min(scene.shape[0], tile.bottom + around)
     left, right = max(0, tile.left - around), min(scene.shape[1], tile.right + around)
     # Widths end below half a spacing (_limit_widths), so this window is the largest there can be.
     room = max(window, _window(max(0.5, 0.5 * scene.spacing_px), scene.config))
-    pad = room // 2 + math.ceil(scene.config.max_shift * scene.spacing_px) + 2
+    pad = room // 2 + math.ceil((scene.config.max_shift + 1.0) * scene.spacing_px) + 2
     corner = np.array([top - pad, left - pad], np.float64)
     start = scene.start[chosen] - corner
 
@@ -369,7 +372,11 @@ def _cut(scene: _Scene, tile: _Tile, window: int) -> _Patch | None:
     # A pixel three times as far from the image's range as the range itself would pull the first
     # step off; later steps judge pixels by their noise.
     used[inner][np.abs(data[inner] - 0.5) > 2.5 + 0.5] = 0
-    return _Patch(data, used, corner, chosen, core, start, room)
+    middle = (
+        slice(tile.top - top + pad, tile.bottom - top + pad),
+        slice(tile.left - left + pad, tile.right - left + pad),
+    )
+    return _Patch(data, used, corner, chosen, core, start, room, middle)
 
 
 def _begin(scene: _Scene, patch: _Patch, sigma: FloatArray, window: int) -> _Fit:
@@ -453,7 +460,7 @@ def _fit_from_scratch(scene: _Scene, pilot: _Pilot, tile: _Tile) -> _Fit | None:
 # --- widths and noise, from a part of the image --------------------------------------------------
 
 # Enough columns to know a width to 1 % and the noise to a few per cent at 30 counts a column.
-PILOT_COLUMNS = 3000
+PILOT_COLUMNS = 1000
 # ln(sigma) is known beforehand to about 0.5, which matters for a handful of faint columns only.
 WIDTH_PRIOR = 4.0
 
@@ -474,7 +481,8 @@ def _pilot(scene: _Scene, inside: Mask) -> _Pilot:
     sign = 1.0 if np.sum(np.sign(amplitude) * np.sqrt(strength) * np.abs(amplitude)) >= 0 else -1.0
     whole = None
     if len(tiles) == 1 and tiles[0] == _Tile(0, scene.shape[0], 0, scene.shape[1]):
-        whole = _advance(scene, fits[0], noise, least=1, most=scene.config.max_steps)
+        # only the weights change: the noise is known a little better now
+        whole = _advance(scene, fits[0], noise, least=0, most=0)
         sigma = whole.sigma
     return _Pilot(sigma, noise, _correlation(fits, sigma), sign, whole)
 
@@ -511,10 +519,18 @@ def _pilot_fit(scene: _Scene, tile: _Tile) -> _Fit | None:
         return None
     fit = _begin(scene, patch, sigma, window)
     flat = _flat_noise(patch)
-    _advance(scene, fit, flat, least=4, most=4, width_prior=WIDTH_PRIOR, reject=False)
+    _advance(
+        scene,
+        fit,
+        flat,
+        least=3,
+        most=scene.config.max_steps,
+        width_prior=WIDTH_PRIOR,
+        reject=False,
+    )
     _limit_widths(scene, fit)
     noise = _estimate_noise([fit])
-    _advance(scene, fit, noise, least=2, most=4, width_prior=WIDTH_PRIOR)
+    _advance(scene, fit, noise, least=1, most=scene.config.max_steps, width_prior=WIDTH_PRIOR)
     _limit_widths(scene, fit)
     return fit
 
@@ -541,15 +557,8 @@ def _estimate_noise(fits: list[_Fit]) -> FloatArray:
     """alpha, beta and the lowest variance, from squared residuals binned by the model."""
     from scanseg.atoms import _poisson
 
-    used = [fit.weight > 0 for fit in fits]
-    low = min(
-        (float(fit.model[u].min()) for fit, u in zip(fits, used, strict=True) if u.any()),
-        default=0.0,
-    )
-    high = max(
-        (float(fit.model[u].max()) for fit, u in zip(fits, used, strict=True) if u.any()),
-        default=1.0,
-    )
+    low = min(float(fit.model[fit.patch.middle].min()) for fit in fits)
+    high = max(float(fit.model[fit.patch.middle].max()) for fit in fits)
     high = max(high, low + 1e-6)
     leverage = []
     for fit in fits:
@@ -571,11 +580,12 @@ def _estimate_noise(fits: list[_Fit]) -> FloatArray:
     for _ in range(3):
         count, level, square, freedom = (np.zeros(NOISE_BINS) for _ in range(4))
         for fit, image in zip(fits, leverage, strict=True):
+            middle = fit.patch.middle
             _poisson.noise_bins(
-                fit.patch.data,
-                fit.model,
-                fit.weight,
-                image,
+                fit.patch.data[middle],
+                fit.model[middle],
+                fit.weight[middle],
+                image[middle],
                 low,
                 high,
                 limit,
@@ -635,7 +645,10 @@ def _correlation(fits: list[_Fit], sigma: FloatArray) -> float:
     )
     sums = np.zeros((len(lags), 2))
     for fit in fits:
-        _poisson.autocorrelation(fit.patch.data, fit.model, fit.weight, lags, sums)
+        middle = fit.patch.middle
+        _poisson.autocorrelation(
+            fit.patch.data[middle], fit.model[middle], fit.weight[middle], lags, sums
+        )
     power, pairs = sums[0]
     if power <= 0:
         return 1.0
@@ -716,8 +729,9 @@ def _accept(columns: RefinedColumns, scene: _Scene, pilot: _Pilot, fit: _Fit) ->
             & (error[:, 1:].max(axis=1) < config.max_shift * scene.spacing_px)
             & (fit.shift < 1)
             & (better > -0.5)
-            & (chi2 < config.max_misfit * np.nanmedian(chi2))
+            & (chi2 < config.max_misfit * _typical(chi2))
         )
+    ok &= ~_merged(fit)
     own = patch.member[patch.core]
     good = ok[patch.core]
     columns.position_px[own[good]] = (position + patch.corner)[patch.core][good]
@@ -729,6 +743,29 @@ def _accept(columns: RefinedColumns, scene: _Scene, pilot: _Pilot, fit: _Fit) ->
     columns.n_iterations[own] = fit.steps
     level = _interpolate(fit.nodes, position / fit.pitch)
     columns.background[own] = scene.level + scene.contrast * level[patch.core]
+
+
+def _typical(misfit: FloatArray) -> float:
+    known = misfit[np.isfinite(misfit)]
+    return float(np.median(known)) if len(known) else math.nan
+
+
+def _merged(fit: _Fit) -> Mask:
+    """The weaker ones of columns that ended within a width of each other: one column, fitted twice.
+
+    Two Gaussians closer than 2 sigma are one peak; at 1 sigma no dose in use tells them apart.
+    """
+    from scanseg.atoms import _poisson
+
+    most = 4
+    index = np.empty((len(fit.y), most), np.int64)
+    distance2 = np.empty((len(fit.y), most))
+    _poisson.neighbours(fit.y, fit.x, float(fit.sigma.max()), index, distance2)
+    strength = np.abs(fit.amplitude)
+    number = np.arange(len(strength))[:, None]
+    rival = strength[index]
+    stronger = (rival > strength[:, None]) | ((rival == strength[:, None]) & (index < number))
+    return np.asarray(((index >= 0) & stronger).any(axis=1), np.bool_)
 
 
 def _interpolate(nodes: FloatArray, place: FloatArray) -> FloatArray:
