@@ -36,15 +36,19 @@ class Sampling(Config):
 
 
 class Normalisation(Config):
-    """How counts become network input: 0 at one percentile of the image, 1 at another, clipped."""
+    """How counts become network input: 0 at the mean of the surroundings, 1 a spread above it."""
 
+    window_px: PositiveFloat = 12.0
+    """Width (s.d.) of the surroundings, in pixels of the model's grid."""
+    floor: PositiveFloat = 0.25
+    """Smallest spread, as a part of the whole image's; vacuum noise is not blown up to atoms."""
     low_percentile: float = Field(default=1.0, ge=0, le=100)
-    """Percentile of the image that becomes 0."""
+    """Lower end of the image's range."""
     high_percentile: float = Field(default=99.0, ge=0, le=100)
-    """Percentile of the image that becomes 1."""
-    clip_low: float = -1.0
+    """Upper end of the image's range."""
+    clip_low: float = -4.0
     """Lowest input; what lies below is clipped."""
-    clip_high: float = 4.0
+    clip_high: float = 8.0
     """Highest input; what lies above is clipped."""
 
 

@@ -72,7 +72,7 @@ class StemScene(Config):
     """Even background over the height of a typical column, drawn with equal weight a factor."""
     disorder: float = Field(default=1.0, ge=0)
     """Scales defects, displacements, dirt, scan distortion and detector faults; 0 is none."""
-    visible_snr: NonNegativeFloat = 1.5
+    visible_snr: NonNegativeFloat = 2.0
     """Signal-to-noise ratio behind a matched filter from which a column counts as visible."""
 
     def magnified(self, factor: float) -> StemScene:
@@ -182,9 +182,9 @@ def simulate(
     snr = peak[inside] * np.sqrt(np.pi) * probe.sigma_px / noise
     # A smoothing filter or a slow detector blurs columns as it blurs noise: no ratio changes.
     # A lattice tells where to look; a lone atom has to beat every fluctuation of the whole image.
-    visible = snr >= config.visible_snr * (2.5 if scene.sparse else 1.0)
+    visible = snr >= config.visible_snr * (2.0 if scene.sparse else 1.0)
     visible &= _stands_out(position, peak, probe.sigma_px)[inside]
-    visible &= peak[inside] > 2.0 * speckle[pixel]
+    visible &= peak[inside] > 2.5 * speckle[pixel]
     truth = at - MARGIN_PX
     sign = -1.0 if bright_field else 1.0
     nearest = nearest_distance(truth[visible])

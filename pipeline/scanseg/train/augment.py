@@ -7,7 +7,7 @@ which draws every orientation anyway.
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,17 +22,19 @@ if TYPE_CHECKING:
 
 __all__ = ["augment", "build_augmentation", "mirror_border"]
 
+T = TypeVar("T", float, FloatImage)
+
 # albumentations asks the network for newer versions when it is imported, unless told not to.
 os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"
 
 
-def build_augmentation(probability: dict[str, float]) -> Compose:
+def build_augmentation(probability: dict[str, float], normalisation: Normalisation) -> Compose:
     """Compose the augmentations of a recipe.
 
     Parameters
     ----------
     probability
-        Of ``contrast`` (a patch is a small part of an image with other, brighter parts), ``gamma``,
+        Of ``contrast`` (surroundings may vary more than atoms do), ``gamma``,
         ``blur`` and ``dropout`` (rectangles without signal).
 
     Raises
@@ -44,7 +46,7 @@ def build_augmentation(probability: dict[str, float]) -> Compose:
 
     known = {
         "contrast": albumentations.RandomBrightnessContrast(
-            brightness_limit=(-0.06, 0.06), contrast_limit=(-0.65, 0.15),
+            brightness_limit=(-0.02, 0.02), contrast_limit=(-0.6, 0.15),
             p=probability.get("contrast", 0.0),
         ),
         "gamma": albumentations.RandomGamma((70, 150), p=probability.get("gamma", 0.0)),
@@ -52,7 +54,7 @@ def build_augmentation(probability: dict[str, float]) -> Compose:
             blur_limit=0, sigma_limit=(0.3, 0.9), p=probability.get("blur", 0.0)
         ),
         "dropout": albumentations.CoarseDropout(
-            num_holes_range=(1, 2), hole_height_range=(8, 60), hole_width_range=(8, 60), fill=0.2,
+            num_holes_range=(1, 2), hole_height_range=(8, 60), hole_width_range=(8, 60), fill=_mapped(0.0, normalisation),
             fill_mask=0, p=probability.get("dropout", 0.0),
         ),
     }  # fmt: skip
@@ -73,11 +75,17 @@ def augment(
     albumentations clips float images to 0 to 1, so the range of the network's input is mapped there
     and back. The same seed gives the same patch, whichever process draws it.
     """
-    span = normalisation.clip_high - normalisation.clip_low
     augmentation.set_random_seed(seed)
-    changed = augmentation(image=(patch - normalisation.clip_low) / span, mask=class_map)
+    changed = augmentation(image=_mapped(patch, normalisation), mask=class_map)
+    span = normalisation.clip_high - normalisation.clip_low
     image = np.asarray(changed["image"], np.float32) * span + normalisation.clip_low
     return np.asarray(image, np.float32), np.asarray(changed["mask"], np.uint8)
+
+
+def _mapped(value: T, normalisation: Normalisation) -> T:
+    """A network's input as a part of its range, which is what albumentations calls an image."""
+    span = normalisation.clip_high - normalisation.clip_low
+    return (value - normalisation.clip_low) / span
 
 
 def mirror_border(

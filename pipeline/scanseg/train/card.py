@@ -59,9 +59,9 @@ def write_card(
 Finds {classes} in {contract.modality} images. Version {contract.version}, licence
 {contract.licence}.
 
-**Input.** One channel, brought to about {recipe.spacing_px:g} pixels between nearest columns, 0 at
-percentile {recipe.normalisation.low_percentile:g} and 1 at percentile
-{recipe.normalisation.high_percentile:g} of the image.
+**Input.** One channel, brought to about {recipe.spacing_px:g} pixels between nearest columns, 0 at the
+mean of the surroundings ({recipe.normalisation.window_px:g} px, Gaussian) and 1 a standard deviation
+above it.
 
 **Training.** {contract.data} {seen:,} patches of {recipe.patch_px}² pixels ({steps:,} steps of
 {recipe.batch}), seed {contract.seed}. Reproduced by `scanseg train configs/{contract.recipe}`.

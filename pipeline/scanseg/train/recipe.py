@@ -100,7 +100,7 @@ class Recipe(Config):
     labels: Labels = Labels()
     """Discs."""
     augmentation: dict[str, float] = Field(
-        default_factory=lambda: {"contrast": 0.5, "gamma": 0.25, "blur": 0.1, "dropout": 0.1}
+        default_factory=lambda: {"contrast": 0.3, "gamma": 0.1, "blur": 0.1, "dropout": 0.1}
     )
     """Probability of each augmentation of ``scanseg.train.augment``."""
     mirrored_border: float = Field(default=0.3, ge=0, le=1)

@@ -110,7 +110,9 @@ class SimulatedPatches(Dataset[tuple[torch.Tensor, torch.Tensor]]):
         rng = np.random.default_rng((recipe.seed, number))
         patch = draw_patch(rng, recipe)
         if self._augmentation is None:
-            self._augmentation = build_augmentation(recipe.augmentation)
+            self._augmentation = build_augmentation(
+                recipe.augmentation, recipe.normalisation
+            )
         seed = (recipe.seed * 1_000_003 + number) % 2**31
         image, class_map = augment(
             patch.image, patch.class_map, self._augmentation, recipe.normalisation, seed=seed
