@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from scanseg.report.maps import MapWriter
 from scanseg.report.overlay import draw_overlay
+from scanseg.report.png import write_png
 from scanseg.report.tables import ATOM_COLUMNS, append_atoms, join_tables, write_rows
 
 __all__ = [
@@ -12,5 +13,6 @@ __all__ = [
     "append_atoms",
     "draw_overlay",
     "join_tables",
+    "write_png",
     "write_rows",
 ]
