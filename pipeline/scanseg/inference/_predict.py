@@ -6,7 +6,7 @@ from numpy.typing import ArrayLike
 
 from scanseg.bundle import Model
 from scanseg.errors import ConfigError
-from scanseg.inference._segment import segment
+from scanseg.inference._segment import Segmentation, segment
 from scanseg.inference.engines import Engine, open_engine
 from scanseg.inference.prediction import Prediction
 from scanseg.inference.sampling import Spacing, choose_sampling
@@ -66,13 +66,16 @@ def predict(
     engine = engine or open_engine(model)
     intensity = measure_range(measured.data, contract.normalisation)
     spacing: Spacing | None = None
+    found: Segmentation | None = None
     warnings: tuple[str, ...] = ()
     if grid is None:
         sampled = choose_sampling(measured, model, engine, intensity)
         grid, spacing, warnings = sampled.grid, sampled.spacing, sampled.warnings
+        found = sampled.seen if config.augment == "none" else None
     elif grid.image_shape != measured.shape:
         raise ValueError(f"a grid for {grid.image_shape} and an image of {measured.shape}")
-    found = segment(measured.data, grid, intensity, engine, contract, config=config)
+    if found is None:
+        found = segment(measured.data, grid, intensity, engine, contract, config=config)
     return Prediction(
         image=measured,
         model=model,

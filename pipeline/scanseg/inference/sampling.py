@@ -17,15 +17,23 @@ from scipy.spatial import cKDTree
 from scanseg.bundle import Model
 from scanseg.bundle.probability import foreground_probability
 from scanseg.inference.engines import Engine
+from scanseg.inference._segment import Segmentation, segment
 from scanseg.inference.peaks import find_peaks
-from scanseg.micrograph import Micrograph
+from scanseg.inference.settings import InferenceConfig
+from scanseg.micrograph import FloatImage, Micrograph
 from scanseg.preprocess import Grid, IntensityRange, Window, normalise, resample_window
 from scanseg.preprocess.spacing import estimate_lattice_spacing
 
 __all__ = ["Sampled", "Spacing", "choose_sampling"]
 
-# Side of the window that the network looks at to judge a sampling.
+# A grid up to this side is looked at as a whole, and what was seen there is the prediction if its
+# sampling is kept: the common image of 512 pixels is not computed twice.
+WHOLE_PX = 640
+# Sides of the windows that the network looks at elsewhere: to judge a sampling, and for a glance.
 PROBE_PX = 320
+GLANCE_PX = 160
+# Windows start and end at multiples of this, which every network takes.
+BLOCK_PX = 32
 # Networks are trained from about 0.5 to 1.5 of their spacing; inside of these no step is needed.
 GOOD_RATIO = (0.72, 1.38)
 # Fewer columns than this say nothing about their distance.
@@ -38,7 +46,7 @@ CLOSER = 0.6
 # and are seen with a conviction of 0.3 to 0.6 there; noise from too close by had up to 0.2.
 SURE = 0.3
 # Without a lattice, single atoms look like atoms of a crystal that is this far apart.
-LONE_ATOM_NM = 0.25
+LONE_ATOM_NM = 0.45
 # Columns closer than this are not sampled.
 SHORTEST_PX = 3.5
 # Columns of real crystals are 0.1 to 0.6 nm apart.
@@ -64,10 +72,23 @@ class Spacing:
 
 @dataclass(frozen=True, slots=True)
 class Sampled:
-    """A grid, and what was found out about the spacing of the columns."""
+    """A grid, and what was found out about the spacing of the columns.
+
+    Parameters
+    ----------
+    grid
+        How to sample the image.
+    spacing
+        Distance of the columns.
+    seen
+        The network's output on that grid, if it was computed on the way.
+    warnings
+        What a user should know about the spacing.
+    """
 
     grid: Grid
     spacing: Spacing
+    seen: Segmentation | None = None
     warnings: tuple[str, ...] = ()
 
 
@@ -86,12 +107,15 @@ class _View:
         fewer than two.
     support
         Sum of 2 p - 1 over the columns, a cell of the supposed spacing squared.
+    whole
+        Everything the network saw, if it looked at the whole grid.
     """
 
     spacing_px: float
     n_columns: int
     ratio: float
     support: float
+    whole: Segmentation | None
 
     @property
     def nearest_px(self) -> float:
@@ -149,7 +173,7 @@ def choose_sampling(
     # A few isolated atoms tell no spacing; the sampling that shows them best is kept as it is.
     spacing_px = view.nearest_px if view.conclusive else view.spacing_px
     spacing = Spacing(spacing_px, method)
-    return Sampled(judge.grid(view.spacing_px), spacing, _doubts(image, spacing))
+    return Sampled(judge.grid(view.spacing_px), spacing, view.whole, _doubts(image, spacing))
 
 
 class _Judge:
@@ -168,31 +192,48 @@ class _Judge:
         scale = self._target_px / spacing_px
         return Grid.at_scale(self._image.shape, (scale * self._aspect[0], scale * self._aspect[1]))
 
-    def look(self, spacing_px: float) -> _View:
-        """What the network finds if columns are ``spacing_px`` image pixels apart."""
+    def look(self, spacing_px: float, *, glance: bool = False) -> _View:
+        """What the network finds if columns are ``spacing_px`` image pixels apart.
+
+        Parameters
+        ----------
+        glance
+            Look at a small window in the middle only.
+        """
         grid = self.grid(spacing_px)
-        multiple = self._contract.size_multiple_px
-        found, probability, seen = [], [], 0.0
-        for window in _probe_windows(grid, multiple):
-            sampled = resample_window(self._image.data, grid, window, self._intensity)
-            tile = normalise(sampled, self._intensity, self._contract.normalisation)
-            logits = self._engine.logits(tile[None, None])
-            atom = foreground_probability(logits, temperature=self._contract.temperature)[0]
-            inside = (min(window.height, grid.shape[0]), min(window.width, grid.shape[1]))
-            position, height = find_peaks(
-                atom.sum(0)[: inside[0], : inside[1]],
-                threshold=self._contract.threshold,
-                closest_px=0.3 * self._target_px,
-            )
-            found.append(position)
-            probability.append(height)
-            seen += inside[0] * inside[1] / self._target_px**2
-        each = [_nearest(position) for position in found]
-        nearest = np.concatenate(each)
-        certain = np.concatenate(probability)
+        whole = None
+        if glance:
+            probability = [self._seen(grid, window) for window in _probes(grid, 1, GLANCE_PX)]
+        elif max(grid.shape) <= WHOLE_PX:
+            whole = segment(
+                self._image.data, grid, self._intensity, self._engine, self._contract,
+                config=InferenceConfig(),
+            )  # fmt: skip
+            probability = [whole.foreground.astype(np.float32) / np.float32(255)]
+        else:
+            probability = [self._seen(grid, window) for window in _probes(grid, 2, PROBE_PX)]
+        found = [self._tops(each.sum(0)) for each in probability]
+        nearest = np.concatenate([_nearest(position) for position, _ in found])
+        certain = np.concatenate([height for _, height in found])
         ratio = float(np.median(nearest)) / self._target_px if len(nearest) else float("nan")
-        support = float(np.clip(2 * certain - 1, 0, 1).sum()) / seen
-        return _View(spacing_px, len(certain), ratio, support)
+        cells = sum(each[0].size for each in probability) / self._target_px**2
+        support = float(np.clip(2 * certain - 1, 0, 1).sum()) / cells
+        return _View(spacing_px, len(certain), ratio, support, whole)
+
+    def _seen(self, grid: Grid, window: Window) -> FloatImage:
+        """Foreground probability (C - 1, h, w) of the part of a window that lies on the grid."""
+        sampled = resample_window(self._image.data, grid, window, self._intensity)
+        tile = normalise(sampled, self._intensity, self._contract.normalisation)
+        logits = self._engine.logits(tile[None, None])
+        probability = foreground_probability(logits, temperature=self._contract.temperature)[0]
+        return probability[:, : grid.shape[0], : grid.shape[1]]
+
+    def _tops(self, probability: FloatImage) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
+        return find_peaks(
+            probability,
+            threshold=self._contract.threshold,
+            closest_px=0.3 * self._target_px,
+        )
 
     def lone_atom_spacing_px(self) -> float | None:
         """Sampling for single atoms, from the calibration; None without one, or an odd one."""
@@ -224,7 +265,7 @@ def _closer_pairs(judge: _Judge, view: _View) -> _View:
     """Look once more from closer up: dumbbells are one column to a network that is too far away."""
     if not view.good:
         return view
-    closer = judge.look(CLOSER * view.nearest_px)
+    closer = judge.look(CLOSER * view.nearest_px, glance=True)
     gained = closer.density_px2 > 1.3 * view.density_px2
     sure = closer.good and closer.conviction >= SURE
     if not (sure and closer.ratio < 1.2 and gained):
@@ -250,17 +291,15 @@ def _nearest(position: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(cKDTree(position).query(position, k=2)[0][:, 1], float)
 
 
-def _probe_windows(grid: Grid, multiple: int) -> list[Window]:
-    """One window in the middle of a small grid, four spread over a large one."""
-    side = [min(PROBE_PX, -(-length // multiple) * multiple) for length in grid.shape]
-    if max(grid.shape) < 2 * PROBE_PX:
-        start = [max((length - s) // 2, 0) for length, s in zip(grid.shape, side, strict=True)]
-        return [Window(start[0], start[1], side[0], side[1])]
-    spread = [
-        [int(part * max(length - s, 0)) for part in (0.25, 0.75)]
+def _probes(grid: Grid, n: int, largest_px: int) -> list[Window]:
+    """n x n windows, evenly spread over a grid; a window is larger than a grid that is tiny."""
+    side = [min(largest_px, -(-length // BLOCK_PX) * BLOCK_PX) for length in grid.shape]
+    part = [(2 * k + 1) / (2 * n) for k in range(n)]
+    starts = [
+        [int(p * max(length - s, 0)) // BLOCK_PX * BLOCK_PX for p in part]
         for length, s in zip(grid.shape, side, strict=True)
     ]
-    return [Window(top, left, side[0], side[1]) for top in spread[0] for left in spread[1]]
+    return [Window(top, left, side[0], side[1]) for top in starts[0] for left in starts[1]]
 
 
 def _aspect(image: Micrograph) -> tuple[float, float]:
