@@ -1,0 +1,59 @@
+"""Make the sample images anew: ``python sample_data/make.py``. The same seeds give the same files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from scanseg.cli.simulate import write_simulated
+from scanseg.simulate import StemScene, simulate
+
+# name: (shape, seed, settings of the scene)
+IMAGES: dict[str, tuple[tuple[int, int], int, dict[str, object]]] = {
+    "graphene_silicon_dopants": (
+        (256, 288), 14,
+        {"materials": ["graphene"], "layouts": {"crystal": 1}, "signal": "dark-field",
+         "spacing_px": (17, 17), "dose_e_per_a2": (2e5, 2e5), "disorder": 0.6},
+    ),
+    "mos2_vacancies": (
+        (384, 320), 4,
+        {"materials": ["MoS2"], "layouts": {"crystal": 1}, "signal": "dark-field",
+         "spacing_px": (14, 14), "dose_e_per_a2": (4e4, 4e4), "disorder": 0.7},
+    ),
+    "strontium_titanate_grain_boundary": (
+        (320, 416), 7,
+        {"materials": ["SrTiO3[001]"], "layouts": {"grains": 1}, "signal": "dark-field",
+         "spacing_px": (13, 13), "counts_per_column": (900, 900), "disorder": 0.5},
+    ),
+    "silicon_dumbbells": (
+        (320, 320), 3,
+        {"materials": ["Si[011]"], "layouts": {"crystal": 1}, "signal": "dark-field",
+         "spacing_px": (21, 21), "counts_per_column": (600, 600), "disorder": 0.5,
+         "sigma_of_spacing": (0.2, 0.24)},
+    ),
+    "gold_particle_on_carbon": (
+        (384, 384), 12,
+        {"materials": ["Au[011]"], "layouts": {"particle": 1}, "signal": "dark-field",
+         "spacing_px": (15, 15), "counts_per_column": (500, 500), "disorder": 0.6},
+    ),
+    "barium_titanate_bright_field": (
+        (288, 352), 5,
+        {"materials": ["BaTiO3[001]"], "layouts": {"crystal": 1}, "signal": "bright-field",
+         "spacing_px": (15, 15), "counts_per_column": (900, 900), "disorder": 0.4},
+    ),
+}  # fmt: skip
+
+
+def main() -> None:
+    """Write every image and its truth beside this file."""
+    folder = Path(__file__).parent
+    for name, (shape, seed, settings) in IMAGES.items():
+        scene = StemScene.from_settings({"random_lattice_fraction": 0.0, **settings}, origin=name)
+        image = simulate(np.random.default_rng(seed), shape=shape, config=scene)
+        write_simulated(image, folder / name)
+        print(f"{name}: {image.visible.sum()} visible columns, {image.pixel_size_nm:.5f} nm a pixel")
+
+
+if __name__ == "__main__":
+    main()
