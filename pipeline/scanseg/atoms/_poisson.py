@@ -30,6 +30,9 @@ _compiled = njit(cache=True, nogil=True, fastmath={"reassoc", "contract", "arcp"
 # A pixel this many standard deviations above or below its model belongs to a hot or dead pixel, not
 # to the noise: one in 5e8 if it were normal. The same number of counts is added (see _weigh).
 OUTLIER_Z = 6.0
+# A column with this share of the mean information is slowed to half: one whose height is 1 % of the
+# others', or that stands outside of the pixels. It changes the way, not the goal.
+RIDGE = 1e-4
 
 
 @_compiled
@@ -412,8 +415,9 @@ def _precondition(inverse, band, width_scale, rc, rb, rw, zc, zb, zw):
         zc[n, 1] = inverse[n, 1] * a + inverse[n, 3] * b + inverse[n, 4] * c
         zc[n, 2] = inverse[n, 2] * a + inverse[n, 4] * b + inverse[n, 5] * c
     solve_band(band, rb, zb)
-    zw[:] = rw * width_scale
-    return (rc * zc).sum() + (rb * zb).sum() + (rw * zw).sum()
+    for c in range(len(rw)):
+        zw[c, 0] = rw[c, 0] * width_scale[c]
+    return _product(rc, zc) + _product(rb, zb) + _product(rw, zw)
 
 
 @_compiled
@@ -445,6 +449,49 @@ def _add_scaled(image, other, factor):
             a[j] += f * b[j]
 
 
+# Vectors are matrices of one type, and these are functions: every array expression costs up to a
+# second of compilation, twenty of them would double what a fresh installation waits for.
+@_compiled
+def _product(a, b):
+    total = 0.0
+    for i in range(a.shape[0]):
+        for j in range(a.shape[1]):
+            total += a[i, j] * b[i, j]
+    return total
+
+
+@_compiled
+def _add(a, factor, b):
+    for i in range(a.shape[0]):
+        for j in range(a.shape[1]):
+            a[i, j] += factor * b[i, j]
+
+
+@_compiled
+def _turn(a, factor, b):
+    """Replace a by b + factor · a."""
+    for i in range(a.shape[0]):
+        for j in range(a.shape[1]):
+            a[i, j] = b[i, j] + factor * a[i, j]
+
+
+@_compiled
+def _clear(a):
+    for i in range(a.shape[0]):
+        for j in range(a.shape[1]):
+            a[i, j] = 0
+
+
+@_compiled
+def _means(block):
+    """Mean information on amplitudes and on positions."""
+    a, p = 0.0, 0.0
+    for n in range(len(block)):
+        a += block[n, 0]
+        p += 0.5 * (block[n, 3] + block[n, 5])
+    return a / len(block), p / len(block)
+
+
 @_compiled
 def fit_tile(
     data,  # (h, w) float32
@@ -455,6 +502,7 @@ def fit_tile(
     x,
     amplitude,
     kind,  # (N,) int64
+    core,  # (N,) bool: the columns that must have settled
     sigma,  # (C,) float64, changed in place if the widths are free
     nodes,  # (a, b) float64, changed in place
     pitch,
@@ -498,7 +546,7 @@ def fit_tile(
     # columns (c), background nodes (b) and widths (w)
     per_column = np.zeros((5, count, 3))
     per_node = np.zeros((5, nodes.shape[0], nodes.shape[1]))
-    per_width = np.zeros((5, n_widths))
+    per_width = np.zeros((5, n_widths, 1))
     rc, pc, zc, qc, sc = per_column[0], per_column[1], per_column[2], per_column[3], per_column[4]
     rb, pb, zb, qb, sb = per_node[0], per_node[1], per_node[2], per_node[3], per_node[4]
     rw, pw, zw, qw, sw = per_width[0], per_width[1], per_width[2], per_width[3], per_width[4]
@@ -511,12 +559,12 @@ def fit_tile(
     width_step = 0.0
     for step in range(max_steps + 1):
         tabulate(y, x, sigma, kind, top, left, gy, ty, gx, tx)
-        model[:] = 0
+        _clear(model)
         draw_background(model, nodes, pitch)
         draw_columns(model, amplitude, top, left, gy, gx)
         _weigh(data, used, model, noise, weight, residual, reject and step + 3 > least_steps)
         gather_blocks(weight, amplitude, top, left, gy, ty, gx, tx, block)
-        still = width_step < 0.01 and _settled(shift, tolerance)
+        still = width_step < 0.01 and _settled(shift, core, tolerance)
         if step == max_steps or (step >= least_steps and still):
             break
         steps += 1
@@ -525,16 +573,16 @@ def fit_tile(
         gather(residual, amplitude, top, left, gy, ty, gx, tx, rc)
         gather_background(residual, pitch, rb)
         for c in range(n_widths):
-            slopes[c] = 0
+            _clear(slopes[c])
             draw_widths(slopes[c], kind, c, sigma, y, x, amplitude, top, left, gy, gx)
-            rw[c] = _dot_images(residual, slopes[c])
-            rw[c] -= width_prior * math.log(sigma[c] / start_sigma[c])
+            rw[c, 0] = _dot_images(residual, slopes[c])
+            rw[c, 0] -= width_prior * math.log(sigma[c] / start_sigma[c])
 
         # preconditioner; the ridge only stops what has no information from moving
-        ridge_a = 1e-6 * block[:, 0].mean() + 1e-30
-        ridge_p = 1e-6 * (block[:, 3].mean() + block[:, 5].mean()) + 1e-30
+        ridge_a, ridge_p = _means(block)
+        ridge_a, ridge_p = RIDGE * ridge_a + 1e-30, RIDGE * ridge_p + 1e-30
         _invert_blocks(block, ridge_a, ridge_p, inverse)
-        scratch[:] = 0
+        _clear(scratch)
         draw_columns(scratch, ones, top, left, gy, gx)
         _times_weight(scratch, weight)
         gather_level(scratch, top, left, gy, gx, share)
@@ -543,62 +591,64 @@ def fit_tile(
             share[n] = level[n] / share[n] if share[n] > 0 else 0.0
         node_band(weight, pitch, y, x, level, share, band)
         factor_band(band)
-        ridge_b = 1e-6 * (band[:, 0] ** 2).max() + 1e-30
         share_gradient(rc, share, y, x, pitch, rb)
         for c in range(n_widths):
-            scratch[:] = slopes[c]
+            _clear(scratch)
+            _add_scaled(scratch, slopes[c], 1.0)
             _times_weight(scratch, weight)
             width_information[c] = _dot_images(scratch, slopes[c])
             width_scale[c] = 1.0 / (width_information[c] + width_prior)
 
         # conjugate gradients on the joint normal equations
-        sc[:] = 0
-        sb[:] = 0
-        sw[:] = 0
+        _clear(sc)
+        _clear(sb)
+        _clear(sw)
         rho = _precondition(inverse, band, width_scale, rc, rb, rw, zc, zb, zw)
         goal = rho * 1e-4
-        pc[:], pb[:], pw[:] = zc, zb, zw
+        _turn(pc, 0.0, zc)
+        _turn(pb, 0.0, zb)
+        _turn(pw, 0.0, zw)
         for _inner in range(max_inner):
             if rho <= goal:
                 break
-            scratch[:] = 0
-            turned[:] = pc
+            _clear(scratch)
+            _turn(turned, 0.0, pc)
             share_amplitudes(pb, share, y, x, pitch, turned)
             draw(scratch, amplitude, turned, top, left, gy, ty, gx, tx)
             draw_background(scratch, pb, pitch)
             for c in range(n_widths):
-                _add_scaled(scratch, slopes[c], pw[c])
+                _add_scaled(scratch, slopes[c], pw[c, 0])
             _times_weight(scratch, weight)
             gather(scratch, amplitude, top, left, gy, ty, gx, tx, qc)
             gather_background(scratch, pitch, qb)
             share_gradient(qc, share, y, x, pitch, qb)
             for c in range(n_widths):
-                qw[c] = _dot_images(scratch, slopes[c]) + width_prior * pw[c]
-            qc[:, 0] += ridge_a * pc[:, 0]
-            qc[:, 1] += ridge_p * pc[:, 1]
-            qc[:, 2] += ridge_p * pc[:, 2]
-            qb += ridge_b * pb
-            length = rho / ((pc * qc).sum() + (pb * qb).sum() + (pw * qw).sum())
-            sc += length * pc
-            sb += length * pb
-            sw += length * pw
-            rc -= length * qc
-            rb -= length * qb
-            rw -= length * qw
+                qw[c, 0] = _dot_images(scratch, slopes[c]) + width_prior * pw[c, 0]
+            for n in range(count):
+                qc[n, 0] += ridge_a * pc[n, 0]
+                qc[n, 1] += ridge_p * pc[n, 1]
+                qc[n, 2] += ridge_p * pc[n, 2]
+            length = rho / (_product(pc, qc) + _product(pb, qb) + _product(pw, qw))
+            _add(sc, length, pc)
+            _add(sb, length, pb)
+            _add(sw, length, pw)
+            _add(rc, -length, qc)
+            _add(rb, -length, qb)
+            _add(rw, -length, qw)
             new = _precondition(inverse, band, width_scale, rc, rb, rw, zc, zb, zw)
             turn = new / rho
             rho = new
-            pc[:] = zc + turn * pc
-            pb[:] = zb + turn * pb
-            pw[:] = zw + turn * pw
+            _turn(pc, turn, zc)
+            _turn(pb, turn, zb)
+            _turn(pw, turn, zw)
 
         # the step, bounded: half a width at a time, max_shift from the start altogether
         share_amplitudes(sb, share, y, x, pitch, sc)
-        nodes += sb
+        _add(nodes, 1.0, sb)
         width_step = 0.0
         for c in range(n_widths):
-            sigma[c] *= math.exp(min(max(sw[c], -0.4), 0.4))
-            width_step = max(width_step, abs(sw[c]))
+            sigma[c] *= math.exp(min(max(sw[c, 0], -0.4), 0.4))
+            width_step = max(width_step, abs(sw[c, 0]))
         for n in range(count):
             amplitude[n] += sc[n, 0]
             dy, dx = sc[n, 1], sc[n, 2]
@@ -613,12 +663,13 @@ def fit_tile(
 
 
 @_compiled
-def _settled(shift, tolerance):
+def _settled(shift, core, tolerance):
     """Whether the last step moved fewer than one column in 500 by more than the tolerance."""
-    moving = 0
+    moving, count = 0, 0
     for n in range(len(shift)):
-        moving += shift[n] > tolerance
-    return moving * 500 < len(shift) + 250
+        count += core[n]
+        moving += core[n] and shift[n] > tolerance
+    return moving * 500 < count + 250
 
 
 @_compiled
@@ -862,9 +913,8 @@ def leverages(weight, y, x, amplitude, kind, sigma, block, rows, cols, out):
     tx = np.empty((count, cols), np.float32)
     tabulate(y, x, sigma, kind, top, left, gy, ty, gx, tx)
     inverse = np.empty((count, 6))
-    _invert_blocks(
-        block, 1e-6 * block[:, 0].mean() + 1e-30, 1e-6 * block[:, 3].mean() + 1e-30, inverse
-    )
+    ridge_a, ridge_p = _means(block)
+    _invert_blocks(block, RIDGE * ridge_a + 1e-30, RIDGE * ridge_p + 1e-30, inverse)
     for n in range(count):
         a = amplitude[n]
         g, t = gx[n], tx[n]

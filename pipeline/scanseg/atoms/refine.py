@@ -36,9 +36,9 @@ class Refinement(Config):
     "Distance between the nodes of the bilinear background, in units of the spacing."
     max_shift: PositiveFloat = 0.35
     "A column that moves farther from its start, in units of the spacing, is not trusted."
-    min_significance: float = Field(default=2.0, ge=0)
+    min_significance: float = Field(default=3.0, ge=0)
     "A column whose amplitude is fewer standard errors from zero is not trusted."
-    max_misfit: PositiveFloat = 5.0
+    max_misfit: PositiveFloat = 20.0
     "A column whose mean squared residual exceeds the image's median so many times is not trusted."
     edge_widths: float = Field(default=1.5, ge=0)
     "A column closer to the border of the image, in widths, is flagged as at the edge."
@@ -157,10 +157,9 @@ def refine_columns(
     kind = _class_numbers(class_index, len(start))
     scene = _Scene.of(image, valid, start, kind, spacing_px, config)
     columns = _blank(start, config.start_width * spacing_px)
-    inside = scene.takes_part()
-    if not inside.any():
+    if not len(scene.order):
         return _finished(columns, scene, None)
-    pilot = _pilot(scene, inside)
+    pilot = _pilot(scene)
     tiles = list(_tiles(scene.shape, scene.tile_side()))
     if pilot.whole is not None:
         _accept(columns, scene, pilot, pilot.whole)
@@ -185,6 +184,7 @@ class _Scene:
     kind: NDArray[np.int64]  # (N,)
     n_kinds: int
     spacing_px: float
+    order: NDArray[np.int64]  # the columns that take part, from top to bottom
     level: float  # image = level + contrast * data
     contrast: float
     config: Refinement
@@ -207,17 +207,14 @@ class _Scene:
             usable &= valid[::stride, ::stride]
         low, high = np.percentile(some[usable], (1, 99)) if usable.any() else (0.0, 1.0)
         n_kinds = int(kind.max()) + 1 if len(kind) else 1
-        return cls(image, valid, start, kind, n_kinds, spacing_px, low, (high - low) or 1.0, config)
+        taking_part = np.flatnonzero(_inside(start, image.shape))
+        order = taking_part[np.argsort(start[taking_part, 0], kind="stable")]
+        contrast = (high - low) or 1.0
+        return cls(image, valid, start, kind, n_kinds, spacing_px, order, low, contrast, config)
 
     @property
     def shape(self) -> tuple[int, int]:
         return self.image.shape[0], self.image.shape[1]
-
-    def takes_part(self) -> Mask:
-        """Columns whose start is finite and inside of the image, half a pixel beyond it at most."""
-        with np.errstate(invalid="ignore"):
-            inside = (self.start >= -0.5) & (self.start <= np.array(self.shape) - 0.5)
-        return np.asarray(inside.all(axis=1), np.bool_)
 
     def tile_side(self) -> int:
         # Margins of five spacings in all: 40 spacings keep the work done twice below a third.
@@ -282,6 +279,13 @@ class _Pilot:
     whole: _Fit | None  # the fit itself, where the part was everything
 
 
+def _inside(position: FloatArray, shape: tuple[int, ...]) -> Mask:
+    """Positions that are finite and on a pixel of the image."""
+    with np.errstate(invalid="ignore"):
+        inside = (position >= -0.5) & (position <= np.array(shape) - 0.5)
+    return np.asarray(inside.all(axis=1), np.bool_)
+
+
 def _class_numbers(class_index: NDArray[np.integer[Any]] | None, count: int) -> NDArray[np.int64]:
     if class_index is None:
         return np.zeros(count, np.int64)
@@ -328,14 +332,13 @@ def _cut(scene: _Scene, tile: _Tile, window: int) -> _Patch | None:
     from scanseg.atoms import _poisson
 
     margin = 2.5 * scene.spacing_px
-    y, x = scene.start.T
-    chosen = np.flatnonzero(
-        scene.takes_part()
-        & (y >= tile.top - 0.5 - margin)
-        & (y < tile.bottom - 0.5 + margin)
-        & (x >= tile.left - 0.5 - margin)
-        & (x < tile.right - 0.5 + margin)
-    )
+    heights = scene.start[scene.order, 0]
+    first, last = np.searchsorted(
+        heights, (tile.top - 0.5 - margin, tile.bottom - 0.5 + margin)
+    ).tolist()
+    x = scene.start[scene.order[first:last], 1]
+    beside = (x >= tile.left - 0.5 - margin) & (x < tile.right - 0.5 + margin)
+    chosen = np.sort(scene.order[first:last][beside])
     if not len(chosen):
         return None
     y, x = scene.start[chosen].T
@@ -430,6 +433,7 @@ def _advance(
         fit.x,
         fit.amplitude,
         fit.kind,
+        fit.patch.core,
         fit.sigma,
         fit.nodes,
         fit.pitch,
@@ -465,9 +469,9 @@ PILOT_COLUMNS = 1000
 WIDTH_PRIOR = 4.0
 
 
-def _pilot(scene: _Scene, inside: Mask) -> _Pilot:
+def _pilot(scene: _Scene) -> _Pilot:
     """Fit some tiles with free widths, and learn the noise from their residuals."""
-    tiles = _pilot_tiles(scene, inside)
+    tiles = _pilot_tiles(scene)
     fits = [fit for tile in tiles if (fit := _pilot_fit(scene, tile)) is not None]
     information = np.array([fit.width_information for fit in fits])
     logs = np.log([fit.sigma for fit in fits])
@@ -487,20 +491,20 @@ def _pilot(scene: _Scene, inside: Mask) -> _Pilot:
     return _Pilot(sigma, noise, _correlation(fits, sigma), sign, whole)
 
 
-def _pilot_tiles(scene: _Scene, inside: Mask) -> list[_Tile]:
+def _pilot_tiles(scene: _Scene) -> list[_Tile]:
     """The whole image if it is small, otherwise a few tiles that hold every class."""
     height, width = scene.shape
-    if inside.sum() <= 2 * PILOT_COLUMNS and max(scene.shape) <= 2 * scene.tile_side():
+    if len(scene.order) <= 2 * PILOT_COLUMNS and max(scene.shape) <= 2 * scene.tile_side():
         return [_Tile(0, height, 0, width)]
     side = max(math.ceil(24 * scene.spacing_px), 64)
     tiles = list(_tiles(scene.shape, side))
     down = len({tile.top for tile in tiles})
     across = len(tiles) // down
-    place = np.floor((scene.start[inside] + 0.5) / (height / down, width / across)).astype(int)
+    place = np.floor((scene.start[scene.order] + 0.5) / (height / down, width / across)).astype(int)
     place = np.clip(place, 0, (down - 1, across - 1))
     number = place[:, 0] * across + place[:, 1]
     population = np.zeros((scene.n_kinds, len(tiles)), int)
-    np.add.at(population, (scene.kind[inside], number), 1)
+    np.add.at(population, (scene.kind[scene.order], number), 1)
     crowd = population.sum(axis=0)
     good = np.flatnonzero(crowd >= 0.5 * crowd.max())
     wanted = max(1, min(len(good), round(PILOT_COLUMNS / crowd[good].mean())))
@@ -524,7 +528,7 @@ def _pilot_fit(scene: _Scene, tile: _Tile) -> _Fit | None:
         fit,
         flat,
         least=3,
-        most=scene.config.max_steps,
+        most=min(6, scene.config.max_steps),
         width_prior=WIDTH_PRIOR,
         reject=False,
     )
