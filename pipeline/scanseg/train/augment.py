@@ -24,9 +24,6 @@ __all__ = ["augment", "build_augmentation", "mirror_border"]
 
 T = TypeVar("T", float, FloatImage)
 
-# albumentations asks the network for newer versions when it is imported, unless told not to.
-os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"
-
 
 def build_augmentation(probability: dict[str, float], normalisation: Normalisation) -> Compose:
     """Compose the augmentations of a recipe.
@@ -42,6 +39,8 @@ def build_augmentation(probability: dict[str, float], normalisation: Normalisati
     ConfigError
         For a name that is not known.
     """
+    # albumentations asks the network for newer versions when it is imported, unless told not to.
+    os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"
     import albumentations
 
     known = {
@@ -54,8 +53,8 @@ def build_augmentation(probability: dict[str, float], normalisation: Normalisati
             blur_limit=0, sigma_limit=(0.3, 0.9), p=probability.get("blur", 0.0)
         ),
         "dropout": albumentations.CoarseDropout(
-            num_holes_range=(1, 2), hole_height_range=(8, 60), hole_width_range=(8, 60), fill=_mapped(0.0, normalisation),
-            fill_mask=0, p=probability.get("dropout", 0.0),
+            num_holes_range=(1, 2), hole_height_range=(8, 60), hole_width_range=(8, 60),
+            fill=_mapped(0.0, normalisation), fill_mask=0, p=probability.get("dropout", 0.0),
         ),
     }  # fmt: skip
     unknown = sorted(set(probability) - set(known))

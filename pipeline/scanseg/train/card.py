@@ -29,7 +29,8 @@ def draw_curves(rows: list[dict[str, str]], path: Path) -> None:
     left.set(xlabel="step", ylabel="loss", yscale="log")
     right.set(xlabel="step", ylabel="F1")
     for axes in (left, right):
-        axes.legend(frameon=False)
+        if axes.lines:
+            axes.legend(frameon=False)
         axes.grid(alpha=0.3)
     figure.savefig(path, dpi=110)
 
@@ -59,9 +60,9 @@ def write_card(
 Finds {classes} in {contract.modality} images. Version {contract.version}, licence
 {contract.licence}.
 
-**Input.** One channel, brought to about {recipe.spacing_px:g} pixels between nearest columns, 0 at the
-mean of the surroundings ({recipe.normalisation.window_px:g} px, Gaussian) and 1 a standard deviation
-above it.
+**Input.** One channel, brought to about {recipe.spacing_px:g} pixels between nearest columns, 0 at
+the mean of the surroundings ({recipe.normalisation.window_px:g} px, Gaussian) and 1 a standard
+deviation above it.
 
 **Training.** {contract.data} {seen:,} patches of {recipe.patch_px}² pixels ({steps:,} steps of
 {recipe.batch}), seed {contract.seed}. Reproduced by `scanseg train configs/{contract.recipe}`.

@@ -6,12 +6,14 @@ import csv
 import logging
 import os
 import warnings
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
-from torch.utils.data import DataLoader, TensorDataset
+from torch.utils.data import DataLoader, Sampler, TensorDataset
 
 from scanseg import __version__
 from scanseg.bundle import Model, load_weights, save_bundle
@@ -43,6 +45,17 @@ __all__ = ["train_recipe"]
 
 log = logging.getLogger(__name__)
 
+# What Lightning warns of and what is so on purpose: the simulator needs no more processes, the
+# sampler resumes where the checkpoint ended, in whose folder the next ones belong. The last is a
+# function of torch that Lightning calls by its old name.
+_NO_NEWS = (
+    "does not have many workers",
+    "ended before the epoch ended",
+    "exists and is not empty",
+    "smaller than the logging interval",
+    "isinstance.treespec, LeafSpec.",
+)
+
 
 def train_recipe(
     path: Path,
@@ -60,8 +73,8 @@ def train_recipe(
     path
         The recipe.
     output
-        Folder of the run; gets ``checkpoints/``, ``metrics.csv``, ``curves.png`` and the bundle in
-        a folder with the name of the model.
+        Folder of the run; gets ``checkpoints/``, ``metrics.csv``, ``curves.png``,
+        ``reliability.png`` and the bundle in a folder with the name of the model.
     budget_s
         Seconds the training may take; the learning rate falls to its end within them.
     resume
@@ -74,8 +87,12 @@ def train_recipe(
     Raises
     ------
     ConfigError
-        For a recipe that is not understood, or a run that cannot be resumed.
+        For a recipe that is not understood, a budget of no time, or a run that cannot be resumed.
     """
+    if budget_s is not None and budget_s <= 0:
+        raise ConfigError(
+            f"A budget of {budget_s:g} s leaves no time to train.", hint="Give more, or none."
+        )
     recipe = read_recipe(path, overrides=overrides)
     last = output / "checkpoints" / "last.ckpt"
     if resume and not last.exists():
@@ -88,16 +105,19 @@ def train_recipe(
             f"{output} holds an earlier training.",
             hint="Go on with it (--resume), or choose another folder.",
         )
-    output.mkdir(parents=True, exist_ok=True)
+    training = SimulatedPatches(recipe, range(recipe.steps * recipe.batch))
     seed_everything(recipe.seed, verbose=False)
     patches = validation_patches(recipe)
     module = SegmentationModule(recipe, patches, budget_s=budget_s)
     if start_from is not None:
         load_weights(start_from, module.network)
-    trainer = _trainer(recipe, output)
-    _fit(trainer, module, recipe, patches, last if resume else None)
+    output.mkdir(parents=True, exist_ok=True)
+    done = _done_steps(last) if resume else 0
+    _keep_metrics(output, before_step=done)
+    loaders = _loaders(recipe, training, patches, done)
+    _fit(_trainer(recipe, output), module, loaders, last if resume else None)
     _load_best(module, output)
-    _log_curves(output)
+    draw_curves(_keep_metrics(output), output / "curves.png")
     return _export(module, recipe, path.name, patches, output / recipe.name)
 
 
@@ -116,6 +136,7 @@ def _trainer(recipe: Recipe, output: Path) -> Trainer:
             EarlyStopping("validation_f1", mode="max", patience=recipe.validation.patience)
         )
     return Trainer(
+        devices=1,  # the validation is scored, and the bundle written, by one process
         max_steps=recipe.steps,
         val_check_interval=every,
         check_val_every_n_epoch=None,
@@ -130,40 +151,66 @@ def _trainer(recipe: Recipe, output: Path) -> Trainer:
     )
 
 
+class _From(Sampler[int]):
+    """Numbers from ``first`` on, with the length of all: Lightning counts from the beginning.
+
+    With a loader of what is left, it takes the steps that were done for a part of it, and begins
+    once more at ``first`` when the rest seems to be used up.
+    """
+
+    def __init__(self, first: int, total: int) -> None:
+        self._first, self._total = first, total
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(range(self._first, self._total))
+
+    def __len__(self) -> int:
+        return self._total
+
+
+def _loaders(
+    recipe: Recipe, training: SimulatedPatches, validation: list[Patch], done: int
+) -> tuple[DataLoader[Any], DataLoader[Any]]:
+    """Batches of training, after ``done`` steps, and of validation."""
+    image = np.stack([patch.image[None] for patch in validation])
+    class_map = np.stack([patch.class_map for patch in validation]).astype(np.int64)
+    return (
+        DataLoader(
+            training,
+            batch_size=recipe.batch,
+            sampler=_From(done * recipe.batch, len(training)),
+            num_workers=recipe.workers,
+            persistent_workers=recipe.workers > 0,
+            prefetch_factor=4 if recipe.workers else None,
+            worker_init_fn=_one_thread,
+        ),
+        DataLoader(
+            TensorDataset(torch.from_numpy(image), torch.from_numpy(class_map)),
+            batch_size=recipe.batch,
+        ),
+    )
+
+
 def _fit(
-    trainer: Trainer, module: SegmentationModule, recipe: Recipe, patches: list[Patch],
+    trainer: Trainer, module: SegmentationModule, loaders: tuple[DataLoader[Any], DataLoader[Any]],
     checkpoint: Path | None,
 ) -> None:  # fmt: skip
-    done = 0
-    if checkpoint is not None:
-        # Written by Lightning a moment ago on this machine; tensors and plain numbers only.
-        done = int(torch.load(checkpoint, weights_only=True, map_location="cpu")["global_step"])
-    numbers = range(done * recipe.batch, recipe.steps * recipe.batch)
-    if not numbers:
-        return
-    training = DataLoader(
-        SimulatedPatches(recipe, numbers),
-        batch_size=recipe.batch,
-        num_workers=recipe.workers,
-        persistent_workers=recipe.workers > 0,
-        prefetch_factor=4 if recipe.workers else None,
-        worker_init_fn=_one_thread,
-    )
-    image = torch.from_numpy(np.stack([patch.image[None] for patch in patches]))
-    class_map = torch.from_numpy(np.stack([patch.class_map for patch in patches]).astype(np.int64))
-    validation = DataLoader(TensorDataset(image, class_map), batch_size=recipe.batch)
     with warnings.catch_warnings():
-        # Lightning advises as many loaders as there are cores, which the simulator does not need.
-        warnings.filterwarnings("ignore", ".*does not have many workers.*")
-        trainer.fit(
-            module, training, validation, ckpt_path=checkpoint, weights_only=checkpoint is not None
-        )
+        for text in _NO_NEWS:
+            warnings.filterwarnings("ignore", f".*{text}")
+        trainer.fit(module, *loaders, ckpt_path=checkpoint, weights_only=checkpoint is not None)
+
+
+def _done_steps(checkpoint: Path) -> int:
+    # Written by Lightning on this machine; tensors and plain numbers only.
+    return int(torch.load(checkpoint, weights_only=True, map_location="cpu")["global_step"])
 
 
 def _one_thread(_: int) -> None:
     """A process that simulates must not take the trainer's cores."""
     torch.set_num_threads(1)
-    os.nice(2)
+    if hasattr(os, "nice"):  # not on Windows
+        os.nice(2)
 
 
 def _load_best(module: SegmentationModule, output: Path) -> None:
@@ -173,10 +220,33 @@ def _load_best(module: SegmentationModule, output: Path) -> None:
     log.info("kept the weights of step %d", stored["global_step"])
 
 
-def _log_curves(output: Path) -> None:
-    metrics = output / "logs" / "metrics.csv"
-    with metrics.open(newline="") as lines:
-        draw_curves(list(csv.DictReader(lines)), output / "curves.png")
+def _keep_metrics(output: Path, *, before_step: int | None = None) -> list[dict[str, str]]:
+    """Move Lightning's log to ``metrics.csv``, beside what earlier parts of the training logged.
+
+    Lightning deletes the log it finds when it starts, and with it the curves until an interruption.
+
+    Parameters
+    ----------
+    output
+        Folder of the run.
+    before_step
+        Drops rows from this step on: they will be trained, and logged, again.
+    """
+    kept, log_file = output / "metrics.csv", output / "logs" / "metrics.csv"
+    rows: list[dict[str, str]] = []
+    for path in (kept, log_file):
+        if path.exists():
+            with path.open(newline="") as lines:
+                rows += csv.DictReader(lines)
+    if before_step is not None:
+        rows = [row for row in rows if float(row["step"]) < before_step]
+    with kept.open("w", newline="") as lines:
+        names = dict.fromkeys(name for row in rows for name in row)
+        writer = csv.DictWriter(lines, list(names), restval="")
+        writer.writeheader()
+        writer.writerows(rows)
+    log_file.unlink(missing_ok=True)
+    return rows
 
 
 def _export(

@@ -48,7 +48,7 @@ class SegmentationLoss(nn.Module):
             total = total + weights.binary_cross_entropy * _one_against_rest(logits, class_map)
         if weights.dice:
             total = total + weights.dice * self._dice(logits, class_map)
-        if weights.focal:
+        if weights.focal and (class_map != IGNORED).any():  # its mean over no pixel is nan
             total = total + weights.focal * self._focal(logits, class_map)
         return total
 

@@ -83,8 +83,8 @@ class SegmentationModule(LightningModule):
         image, class_map = batch
         loss: Tensor = self.loss(self(image), class_map)
         self.log("train_loss", loss, prog_bar=True, on_step=True, on_epoch=False)
-        if self.progress >= 1.0:
-            self.trainer.should_stop = True
+        if self.progress >= 1.0 or self.global_step + 1 >= self.recipe.steps:
+            self.trainer.should_stop = True  # and what this last step gives will be validated
         return loss
 
     def on_train_start(self) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -98,7 +97,7 @@ class SimulatedPatches(Dataset[tuple[torch.Tensor, torch.Tensor]]):
     def __init__(self, recipe: Recipe, numbers: Sequence[int]) -> None:
         self._recipe = recipe
         self._numbers = numbers
-        self._augmentation: Any = None
+        self._augmentation = build_augmentation(recipe.augmentation, recipe.normalisation)
 
     def __len__(self) -> int:
         return len(self._numbers)
@@ -109,10 +108,6 @@ class SimulatedPatches(Dataset[tuple[torch.Tensor, torch.Tensor]]):
         recipe = self._recipe
         rng = np.random.default_rng((recipe.seed, number))
         patch = draw_patch(rng, recipe)
-        if self._augmentation is None:
-            self._augmentation = build_augmentation(
-                recipe.augmentation, recipe.normalisation
-            )
         seed = (recipe.seed * 1_000_003 + number) % 2**31
         image, class_map = augment(
             patch.image, patch.class_map, self._augmentation, recipe.normalisation, seed=seed

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -114,13 +113,6 @@ def reliability(
         if (index == n).any()
     ]
     return np.array(rows)
-
-
-def network_output(
-    patches: list[Patch], logits_of: Callable[[FloatImage], FloatImage]
-) -> list[FloatImage]:
-    """Logits (C, height, width) of each patch; ``logits_of`` takes (1, 1, height, width)."""
-    return [logits_of(patch.image[None, None])[0] for patch in patches]
 
 
 def _count(patch: Patch, probability: FloatImage, threshold: float) -> tuple[float, ...]:
