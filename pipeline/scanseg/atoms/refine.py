@@ -164,10 +164,8 @@ def refine_columns(
     if pilot.whole is not None:
         _accept(columns, scene, pilot, pilot.whole)
     else:
-        for fit in _in_parallel(
-            lambda tile: _fit_from_scratch(scene, pilot, tile), tiles, config.threads
-        ):
-            _accept(columns, scene, pilot, fit)
+        # Tiles write the rows of their own columns: the order does not matter.
+        _in_parallel(lambda tile: _fit_one(columns, scene, pilot, tile), tiles, config.threads)
     return _finished(columns, scene, pilot)
 
 
@@ -282,7 +280,7 @@ class _Pilot:
 def _inside(position: FloatArray, shape: tuple[int, ...]) -> Mask:
     """Positions that are finite and on a pixel of the image."""
     with np.errstate(invalid="ignore"):
-        inside = (position >= -0.5) & (position <= np.array(shape) - 0.5)
+        inside = (position >= -0.5) & (position < np.array(shape) - 0.5)
     return np.asarray(inside.all(axis=1), np.bool_)
 
 
@@ -306,18 +304,14 @@ def _tiles(shape: tuple[int, int], side: int) -> Iterable[_Tile]:
             yield _Tile(top, bottom, left, right)
 
 
-def _in_parallel(
-    work: Callable[[_Tile], _Fit | None], tiles: list[_Tile], threads: int
-) -> Iterable[_Fit]:
-    """Results in the order of the tiles; at most a few of them wait in memory."""
+def _in_parallel(work: Callable[[_Tile], None], tiles: list[_Tile], threads: int) -> None:
     if len(tiles) == 1 or threads == 1:
-        yield from (fit for tile in tiles if (fit := work(tile)) is not None)
+        for tile in tiles:
+            work(tile)
         return
     with ThreadPoolExecutor(threads) as pool:
-        for first in range(0, len(tiles), 2 * threads):
-            for fit in pool.map(work, tiles[first : first + 2 * threads]):
-                if fit is not None:
-                    yield fit
+        for _ in pool.map(work, tiles):
+            pass
 
 
 # --- one tile ------------------------------------------------------------------------------------
@@ -344,8 +338,6 @@ def _cut(scene: _Scene, tile: _Tile, window: int) -> _Patch | None:
     y, x = scene.start[chosen].T
     core = (y >= tile.top - 0.5) & (y < tile.bottom - 0.5)
     core &= (x >= tile.left - 0.5) & (x < tile.right - 0.5)
-    # the very last half pixel belongs to the last tile
-    core |= (y >= scene.shape[0] - 0.5) | (x >= scene.shape[1] - 0.5)
     if not core.any():
         return None
     reach = max(window // 2 + 1, math.ceil(0.75 * scene.spacing_px))
@@ -452,13 +444,14 @@ def _advance(
     return fit
 
 
-def _fit_from_scratch(scene: _Scene, pilot: _Pilot, tile: _Tile) -> _Fit | None:
+def _fit_one(columns: RefinedColumns, scene: _Scene, pilot: _Pilot, tile: _Tile) -> None:
     window = _window(pilot.sigma.max(), scene.config)
     patch = _cut(scene, tile, window)
     if patch is None:
-        return None
+        return
     fit = _begin(scene, patch, pilot.sigma, window)
-    return _advance(scene, fit, pilot.noise, least=3, most=scene.config.max_steps)
+    _advance(scene, fit, pilot.noise, least=3, most=scene.config.max_steps)
+    _accept(columns, scene, pilot, fit)
 
 
 # --- widths and noise, from a part of the image --------------------------------------------------
