@@ -8,16 +8,18 @@ background from which the columns take away.
 
 from __future__ import annotations
 
+import difflib
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, NonNegativeFloat
+from pydantic import AfterValidator, Field, NonNegativeFloat, PositiveFloat
 
 from scanseg.config import Config
 from scanseg.micrograph import FloatImage, Micrograph, Signal
 from scanseg.simulate.columns import Columns, nearest_distance
+from scanseg.simulate.crystals import crystal_names
 from scanseg.simulate.imaging import (
     Detector,
     Probe,
@@ -30,9 +32,33 @@ from scanseg.simulate.imaging import (
 from scanseg.simulate.scenery import granular_field, smooth_field
 from scanseg.simulate.scenes import Layout, Scene, build_scene
 
-__all__ = ["SimulatedStem", "StemScene", "simulate"]
+__all__ = ["Range", "SimulatedStem", "StemScene", "simulate"]
 
-Range = tuple[float, float]
+
+def _ascending(limits: tuple[float, float]) -> tuple[float, float]:
+    if limits[0] > limits[1]:
+        raise ValueError("the lower number comes first")
+    return limits
+
+
+def _known(materials: tuple[str, ...]) -> tuple[str, ...]:
+    for name in materials:
+        if name not in crystal_names():
+            near = difflib.get_close_matches(name, crystal_names(), n=3, cutoff=0.4)
+            known = (
+                f"near are {', '.join(near)}" if near else f"known: {', '.join(crystal_names())}"
+            )
+            raise ValueError(f"there is no crystal '{name}', {known}")
+    return materials
+
+
+def _any(weights: dict[Layout, float]) -> dict[Layout, float]:
+    if not sum(weights.values()) > 0:
+        raise ValueError("one of them must be drawn")
+    return weights
+
+
+Range = Annotated[tuple[PositiveFloat, PositiveFloat], AfterValidator(_ascending)]
 
 # The field of view is rendered with this margin, so that Fourier wrap-round stays outside.
 MARGIN_PX = 12
@@ -45,11 +71,11 @@ UNRESOLVED = 2.15
 class StemScene(Config):
     """What is drawn, and from which ranges. A range is (low, high)."""
 
-    materials: tuple[str, ...] = ()
+    materials: Annotated[tuple[str, ...], AfterValidator(_known)] = ()
     """Crystals to draw from, as ``SrTiO3[001]``; empty for all that are known."""
     random_lattice_fraction: float = Field(default=0.4, ge=0, le=1)
     """Part of the images that show a lattice of no known crystal."""
-    layouts: dict[Layout, NonNegativeFloat] = {
+    layouts: Annotated[dict[Layout, NonNegativeFloat], AfterValidator(_any)] = {
         "crystal": 0.30,
         "grains": 0.15,
         "edge": 0.17,

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import (
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    model_validator,
+)
 
 from scanseg.bundle.contract import Architecture, ModelClass, Normalisation
 from scanseg.config import Config, read_yaml
-from scanseg.simulate.stem import StemScene
+from scanseg.simulate.stem import Range, StemScene
 
 __all__ = ["Labels", "Loss", "Optimisation", "Recipe", "Validation", "read_recipe"]
 
@@ -19,7 +26,7 @@ class Labels(Config):
 
     radius_of_spacing: PositiveFloat = 0.29
     """Radius of a disc over the distance to the nearest column."""
-    radius_px: tuple[float, float] = (1.6, 4.0)
+    radius_px: Range = (1.6, 4.0)
     """Smallest and largest radius, in pixels of the model's grid."""
 
 
@@ -64,7 +71,7 @@ class Validation(Config):
 
     n_images: PositiveInt = 96
     """How many."""
-    seed: int = 20_000
+    seed: NonNegativeInt = 20_000
     """Seed of the set; training uses other streams."""
     every_steps: PositiveInt = 500
     """Steps between validations."""
@@ -90,7 +97,7 @@ class Recipe(Config):
     """Spacing that images are brought to when the model is used."""
     patch_px: PositiveInt = 256
     """Side of a training patch."""
-    native_scale: tuple[float, float] = (0.5, 1.35)
+    native_scale: Range = (0.5, 1.35)
     """Half of the images are recorded at a sampling of their own, this many pixels a grid pixel,
     and then brought to the grid, as images are when the model is used."""
     architecture: Architecture = Architecture(name="compact-unet")
@@ -99,7 +106,7 @@ class Recipe(Config):
     """Input range."""
     labels: Labels = Labels()
     """Discs."""
-    augmentation: dict[str, float] = Field(
+    augmentation: dict[str, Annotated[float, Field(ge=0, le=1)]] = Field(
         default_factory=lambda: {"contrast": 0.3, "gamma": 0.1, "blur": 0.1, "dropout": 0.1}
     )
     """Probability of each augmentation of ``scanseg.train.augment``."""
@@ -117,8 +124,14 @@ class Recipe(Config):
     """Steps."""
     workers: NonNegativeInt = 2
     """Processes that simulate."""
-    seed: int = 1
+    seed: NonNegativeInt = 1
     """Seed of weights and images."""
+
+    @model_validator(mode="after")
+    def _validated_on_other_images(self) -> Recipe:
+        if self.seed == self.validation.seed:
+            raise ValueError("seed and validation.seed must differ: the images would be the same")
+        return self
 
 
 def read_recipe(path: Path, *, overrides: tuple[str, ...] = ()) -> Recipe:
