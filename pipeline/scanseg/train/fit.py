@@ -16,7 +16,7 @@ import torch
 from torch.utils.data import DataLoader, Sampler, TensorDataset
 
 from scanseg import __version__
-from scanseg.bundle import Model, load_weights, save_bundle
+from scanseg.bundle import Model, load_weights, measure_halo_px, save_bundle
 from scanseg.bundle.contract import ModelContract, Sampling
 from scanseg.errors import ConfigError
 from scanseg.micrograph import FloatImage
@@ -116,9 +116,9 @@ def train_recipe(
     _keep_metrics(output, before_step=done)
     loaders = _loaders(recipe, training, patches, done)
     _fit(_trainer(recipe, output), module, loaders, last if resume else None)
-    _load_best(module, output)
+    steps = _load_best(module, output)
     draw_curves(_keep_metrics(output), output / "curves.png")
-    return _export(module, recipe, path.name, patches, output / recipe.name)
+    return _export(module, recipe, path.name, patches, output / recipe.name, steps=steps)
 
 
 def _trainer(recipe: Recipe, output: Path) -> Trainer:
@@ -213,11 +213,14 @@ def _one_thread(_: int) -> None:
         os.nice(2)
 
 
-def _load_best(module: SegmentationModule, output: Path) -> None:
+def _load_best(module: SegmentationModule, output: Path) -> int:
+    """Load the checkpoint with the best validation, and say after how many steps it was taken."""
     best = output / "checkpoints" / "best.ckpt"
     stored = torch.load(best, weights_only=True, map_location="cpu")
     module.load_state_dict(stored["state_dict"])
-    log.info("kept the weights of step %d", stored["global_step"])
+    steps = int(stored["global_step"])
+    log.info("kept the weights of step %d", steps)
+    return steps
 
 
 def _keep_metrics(output: Path, *, before_step: int | None = None) -> list[dict[str, str]]:
@@ -250,8 +253,9 @@ def _keep_metrics(output: Path, *, before_step: int | None = None) -> list[dict[
 
 
 def _export(
-    module: SegmentationModule, recipe: Recipe, recipe_name: str, patches: list[Patch], folder: Path
-) -> Model:
+    module: SegmentationModule, recipe: Recipe, recipe_name: str, patches: list[Patch],
+    folder: Path, *, steps: int,
+) -> Model:  # fmt: skip
     """Calibrate on the validation set, and write the bundle."""
     logits = _logits(module, patches)
     temperature = fit_temperature(patches, logits)
@@ -268,7 +272,7 @@ def _export(
         sampling=Sampling(spacing_px=recipe.spacing_px),
         normalisation=recipe.normalisation,
         architecture=recipe.architecture,
-        halo_px=_halo_px(module),
+        halo_px=_halo_px(module, recipe, patches, temperature),
         temperature=temperature,
         threshold=threshold,
         recipe=recipe_name,
@@ -278,7 +282,7 @@ def _export(
         scanseg_version=__version__,
     )
     draw_reliability(calibration, folder.parent / "reliability.png")
-    card = write_card(contract, recipe, calibration, steps=int(module.trainer.global_step))
+    card = write_card(contract, recipe, calibration, steps=steps)
     return save_bundle(folder, contract, module.network, card=card)
 
 
@@ -296,19 +300,14 @@ def _foreground(logits: FloatImage) -> FloatImage:
     return np.asarray(1.0 - shifted[0] / shifted.sum(0), np.float32)
 
 
-def _halo_px(module: SegmentationModule, *, side: int = 320) -> int:
-    """Distance beyond which a pixel of the input changes the output by less than 1 % of a logit.
-
-    Measured, because the receptive field on paper is several times what a trained network uses.
-    """
-    rng = np.random.default_rng(0)
-    image = torch.from_numpy(rng.normal(0.4, 0.3, (4, 1, side, side)).astype(np.float32))
-    other = image.clone()
-    other[:, :, :, : side // 2] = torch.from_numpy(
-        rng.normal(0.4, 0.3, (4, 1, side, side // 2)).astype(np.float32)
-    )
+def _halo_px(
+    module: SegmentationModule, recipe: Recipe, patches: list[Patch], temperature: float
+) -> int:
+    """Margin of a tile, measured on pairs of validation patches, and what normalising adds to it."""
+    pairs = zip(patches[0:16:2], patches[1:16:2], strict=True)
+    tiles = np.stack([np.concatenate([a.image, b.image], axis=1)[None] for a, b in pairs])
     module.eval()
-    with torch.inference_mode():
-        change = (module(image) - module(other)).abs().amax((0, 1, 2)).numpy()[side // 2 :]
-    reach = int(np.max(np.nonzero(change > 0.01)[0], initial=0)) + 1
-    return int(np.ceil(reach / 16) * 16)
+    halo = measure_halo_px(module.network, tiles, multiple_px=16, temperature=temperature)
+    # The surroundings of a pixel at the cut are seen to one and a half of their widths beyond it.
+    beyond = int(np.ceil(1.5 * recipe.normalisation.window_px / 16)) * 16
+    return min(halo + beyond, recipe.patch_px // 2)
