@@ -604,7 +604,7 @@ def fit_tile(
         _clear(sb)
         _clear(sw)
         rho = _precondition(inverse, band, width_scale, rc, rb, rw, zc, zb, zw)
-        goal = rho * 1e-4
+        goal = 1e-3 * rho  # 3 % of a step that is itself 5 % of an error in the end
         _turn(pc, 0.0, zc)
         _turn(pb, 0.0, zb)
         _turn(pw, 0.0, zw)
