@@ -10,7 +10,8 @@ images with the positions of all columns; ``score`` draws counts, runs ``predict
 
 A column is asked for where it can be seen: its signal-to-noise ratio behind a matched filter is at
 least 3, it has at least a tenth of the height of its strongest neighbour, and no visible neighbour
-is nearer than 2.2 sigma. Finding another true column is neither right nor wrong. The dose levels
+is nearer than 2.2 sigma, and its centre is inside the image. Finding another true column, such as
+one whose flank alone is in the image, is neither right nor wrong. The dose levels
 are set for each scene by the signal-to-noise ratio of its median column: 5, 12 and 40.
 """
 
@@ -34,6 +35,7 @@ DOSE_LEVELS = {"low": 5.0, "middle": 12.0, "high": 40.0}  # SNR of the median co
 LEAST_SNR = 3.0
 FAINTEST = 0.1  # of the strongest neighbour's height
 CLOSEST_SIGMA = 2.2
+MARGIN_PX = 12  # columns so far outside are part of the truth: their flanks may be seen
 RNG_SEED = 11
 
 
@@ -249,8 +251,14 @@ def _window(
     cells = np.stack(np.meshgrid(*[np.arange(-reach, reach + 1)] * 2, indexing="ij"), -1)
     everywhere = (columns[:, None] + cells.reshape(-1, 2) * cell).reshape(-1, 2)
     position_px = ((everywhere - corner) @ turn.T / scene.pixel_a)[:, ::-1]
-    inside = ((position_px > -0.5) & (position_px < np.array(SHAPE) - 0.5)).all(axis=1)
-    return np.maximum(image, 0).astype(np.float32), position_px[inside]
+    near = is_inside(position_px, margin_px=MARGIN_PX)
+    return np.maximum(image, 0).astype(np.float32), position_px[near]
+
+
+def is_inside(position_px: NDArray[np.float64], *, margin_px: float = 0.0) -> NDArray[np.bool_]:
+    """Which positions lie on a pixel of the image, or at most so far outside; shape (N,)."""
+    low, high = -0.5 - margin_px, np.array(SHAPE) - 0.5 + margin_px
+    return ((position_px > low) & (position_px < high)).all(axis=1)
 
 
 def _columns(atoms: Any) -> NDArray[np.float64]:
@@ -341,8 +349,11 @@ def visible(truth: Truth, electrons_per_px: float) -> tuple[NDArray[np.bool_], N
     """Which columns can be asked for, and the match radius of each column."""
     tree = cKDTree(truth.position_px)
     neighbours = tree.query_ball_point(truth.position_px, 6 * truth.sigma_px)
-    strongest = np.array([np.abs(truth.height[near]).max() for near in neighbours])
-    sign = np.sign(np.median(truth.height))
+    inside = is_inside(truth.position_px)
+    # The height of a column outside is extrapolated from its flank, and may be anything.
+    height = np.where(inside, truth.height, 0)
+    strongest = np.array([np.abs(height[near]).max() for near in neighbours])
+    sign = np.sign(np.median(truth.height[inside]))
     seen = (
         (truth.snr(electrons_per_px) >= LEAST_SNR)
         & (sign * truth.height >= FAINTEST * strongest)
@@ -352,12 +363,15 @@ def visible(truth: Truth, electrons_per_px: float) -> tuple[NDArray[np.bool_], N
     nearest = np.where(seen, distance[:, -1], distance[:, 0])
     separate = nearest >= CLOSEST_SIGMA * truth.sigma_px
     # An isolated column has no spacing: it counts as found within three sigma of its spot.
-    return seen & separate, np.minimum(nearest / 4, 3 * truth.sigma_px)
+    return seen & separate & is_inside(truth.position_px), np.minimum(
+        nearest / 4, 3 * truth.sigma_px
+    )
 
 
 def _electrons_per_px(truth: Truth, snr: float) -> float:
     """Dose at which the median of the columns that matter has some signal-to-noise ratio."""
-    matters = np.abs(truth.height) >= FAINTEST * np.abs(truth.height).max()
+    inside = is_inside(truth.position_px)
+    matters = inside & (np.abs(truth.height) >= FAINTEST * np.abs(truth.height[inside]).max())
     # The ratio grows with the square root of the dose.
     return float((snr / np.median(truth.snr(1.0)[matters])) ** 2)
 

@@ -19,11 +19,21 @@ class Crystal:
     """A simulated image with its truth; N columns."""
 
     counts: NDArray[np.uint16]  # (height, width)
-    position_px: NDArray[np.float64]  # (N, 2) as (y, x); all of them inside the image
+    position_px: NDArray[np.float64]  # (N, 2) as (y, x); up to a spacing outside the image
     amplitude: NDArray[np.float64]  # (N,) counts at the peak
     spacing_px: float  # between nearest columns
     sigma_px: float
     background: float  # counts a pixel
+
+    @property
+    def inside(self) -> NDArray[np.bool_]:
+        """Which columns have their centre on a pixel of the image; shape (N,)."""
+        return is_inside(self.position_px, self.counts.shape)
+
+
+def is_inside(position_px: NDArray[np.float64], shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    """Which positions lie on a pixel; shape (N,). The others are seen by a flank, if at all."""
+    return ((position_px > -0.5) & (position_px < np.array(shape) - 0.5)).all(axis=1)
 
 
 def draw_crystal(
@@ -58,8 +68,6 @@ def draw_crystal(
     # Thermal and static displacements of a twentieth of the spacing keep refinement honest: no
     # position can be had from the lattice.
     position = position + rng.normal(0, 0.05 * spacing, position.shape)
-    inside = ((position > -0.5) & (position < np.array(shape) - 0.5)).all(axis=1)
-    position, heavy = position[inside], heavy[inside]
     amplitude = peak * np.where(heavy, rng.uniform(2.5, 4), 1) * rng.normal(1, 0.03, len(position))
     expected = render(shape, position, amplitude, sigma) + background
     counts = rng.poisson(expected).astype(np.uint16)
@@ -78,6 +86,8 @@ def render(
     for (y, x), height in zip(position_px, amplitude, strict=True):
         top, left = max(0, round(y) - reach), max(0, round(x) - reach)
         bottom, right = min(shape[0], round(y) + reach + 1), min(shape[1], round(x) + reach + 1)
+        if bottom <= top or right <= left:  # it is out of sight
+            continue
         along_y = np.exp(-((np.arange(top, bottom) - y) ** 2) / (2 * sigma_px**2))
         along_x = np.exp(-((np.arange(left, right) - x) ** 2) / (2 * sigma_px**2))
         image[top:bottom, left:right] += height * along_y[:, None] * along_x

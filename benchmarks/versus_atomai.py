@@ -27,7 +27,7 @@ import numpy as np
 import pandas as pd
 import tifffile
 
-from lattices import KINDS, Crystal, disc_mask, draw_crystal
+from lattices import KINDS, Crystal, disc_mask, draw_crystal, is_inside
 from scoring import Score, score
 
 HERE = Path(__file__).resolve().parent
@@ -124,12 +124,10 @@ def judge(cost: Cost, found: dict[str, np.ndarray], folder: Path) -> Outcome:
         with np.load(path) as truth:
             position, spacing, shape = truth["position_px"], truth["spacing_px"], truth["shape"]
         positions = found.get(f"{path.stem}.tif", np.empty((0, 2)))
-        everywhere += score(positions, position, spacing / 4)
-        inside = [
-            points[((points > BORDER_PX) & (points < shape - 1 - BORDER_PX)).all(axis=1)]
-            for points in (positions, position)
-        ]
-        interior += score(inside[0], inside[1], spacing / 4)
+        # Columns whose centre is outside may be found by their flank: neither right nor wrong.
+        everywhere += score(positions, position, spacing / 4, required=is_inside(position, shape))
+        deep = ((position > BORDER_PX) & (position < shape - 1 - BORDER_PX)).all(axis=1)
+        interior += score(positions, position, spacing / 4, required=deep)
     return Outcome(cost, everywhere, interior)
 
 
