@@ -55,7 +55,9 @@ def marked_images(folder: Path) -> list[Marked]:
         marked.append(Marked("PbTiO3/SrRuO3 A site", image, points.astype(float), False))
     for results in sorted((folder / "pt_single_atoms_hpai").glob("0*_Results.csv")):
         image = next(results.parent.glob(f"{results.name[:3]}_*.tif"))
-        marked.append(Marked(f"Pt atoms {results.name[:3]}", image, _csv_points(results, "Y", "X"), True, 4.0))
+        marked.append(
+            Marked(f"Pt atoms {results.name[:3]}", image, _csv_points(results, "Y", "X"), True, 4.0)
+        )
     return marked  # fmt: skip
 
 
@@ -101,7 +103,9 @@ def main() -> None:
     arguments = parser.parse_args()
     model = scanseg.load_model(arguments.model)
     engine = open_engine(model)
-    print(f"{'image':24s} {'points':>6s} {'found':>6s} {'recall':>7s} {'precision':>9s} {'spacing':>8s}")
+    print(
+        f"{'image':24s} {'points':>6s} {'found':>6s} {'recall':>7s} {'precision':>9s} {'spacing':>8s}"
+    )
     for image in marked_images(arguments.folder):
         score(image, model, engine)
     library = arguments.folder / "graphene_si_library"

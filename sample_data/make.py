@@ -52,7 +52,9 @@ def main() -> None:
         scene = StemScene.from_settings({"random_lattice_fraction": 0.0, **settings}, origin=name)
         image = simulate(np.random.default_rng(seed), shape=shape, config=scene)
         write_simulated(image, folder / name)
-        print(f"{name}: {image.visible.sum()} visible columns, {image.pixel_size_nm:.5f} nm a pixel")
+        print(
+            f"{name}: {image.visible.sum()} visible columns, {image.pixel_size_nm:.5f} nm a pixel"
+        )
 
 
 if __name__ == "__main__":

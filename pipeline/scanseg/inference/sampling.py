@@ -16,8 +16,8 @@ from scipy.spatial import cKDTree
 
 from scanseg.bundle import Model
 from scanseg.bundle.probability import foreground_probability
-from scanseg.inference.engines import Engine
 from scanseg.inference._segment import Segmentation, segment
+from scanseg.inference.engines import Engine
 from scanseg.inference.peaks import find_peaks
 from scanseg.inference.settings import InferenceConfig
 from scanseg.micrograph import FloatImage, Micrograph
@@ -226,7 +226,7 @@ class _Judge:
         tile = normalise(sampled, self._intensity, self._contract.normalisation)
         logits = self._engine.logits(tile[None, None])
         probability = foreground_probability(logits, temperature=self._contract.temperature)[0]
-        return probability[:, : grid.shape[0], : grid.shape[1]]
+        return np.asarray(probability[:, : grid.shape[0], : grid.shape[1]], np.float32)
 
     def _tops(self, probability: FloatImage) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
         return find_peaks(
@@ -292,7 +292,7 @@ def _nearest(position: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _probes(grid: Grid, n: int, largest_px: int) -> list[Window]:
-    """n x n windows, evenly spread over a grid; a window is larger than a grid that is tiny."""
+    """N x n windows, evenly spread over a grid; a window is larger than a grid that is tiny."""
     side = [min(largest_px, -(-length // BLOCK_PX) * BLOCK_PX) for length in grid.shape]
     part = [(2 * k + 1) / (2 * n) for k in range(n)]
     starts = [

@@ -1,8 +1,8 @@
 """Counts to network input: the mean of the surroundings becomes 0 and their spread 1.
 
-Surroundings of an atom's spacing or so, because thickness, contamination and an interface change the
-background by more than an atom stands out (networks normalised over whole images are known to fail
-there: Wei, Blaiszik, Voyles, 2022). The spread has a floor, a part of the image's own, so that
+Surroundings of an atom's spacing or so, because thickness, contamination and an interface change
+the background by more than an atom stands out (networks normalised over whole images are known to
+fail there: Wei and Voyles, 2022). The spread has a floor, a part of the image's own, so that
 vacuum stays flat. Pixels without a measurement are filled and lone spikes are replaced, for the
 network's input only: positions are refined on what was measured.
 """

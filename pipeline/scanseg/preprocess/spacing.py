@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import fft, ndimage
 
-from scanseg.micrograph import FloatImage, RealImage
 from scanseg.bundle.contract import Normalisation
+from scanseg.micrograph import FloatImage, RealImage
 from scanseg.preprocess.normalise import IntensityRange, normalise, repair
 
 __all__ = ["LatticeSpacing", "estimate_lattice_spacing"]

@@ -303,7 +303,7 @@ def _foreground(logits: FloatImage) -> FloatImage:
 def _halo_px(
     module: SegmentationModule, recipe: Recipe, patches: list[Patch], temperature: float
 ) -> int:
-    """Margin of a tile, measured on pairs of validation patches, and what normalising adds to it."""
+    """Margin of a tile, measured on pairs of patches, and what normalising adds to it."""
     pairs = list(zip(patches[0:16:2], patches[1:16:2], strict=False)) or [(patches[0], patches[0])]
     tiles = np.stack([np.concatenate([a.image, b.image], axis=1)[None] for a, b in pairs])
     module.eval()
