@@ -4,9 +4,9 @@
 
 FOLDER holds the sets named below (public repositories; none of their files is part of scanseg).
 Nothing is given but the images. The points are the authors' and no ground truth: local maxima
-(MoSe2, WTe2), starting positions of the A site only (PbTiO3), clicks of experts (Pt), network output
-sorted by hand (Si in graphene). So recall is the figure to read, and precision only where the
-authors marked every column.
+(MoSe2, WTe2), starting positions of the A site only (PbTiO3), clicks of experts (Pt), network
+output sorted by hand (Si in graphene). So recall is the figure to read, and precision only where
+the authors marked every column.
 """
 
 from __future__ import annotations
@@ -43,22 +43,23 @@ def _csv_points(path: Path, y: str, x: str) -> NDArray[np.float64]:
 
 def marked_images(folder: Path) -> list[Marked]:
     """Every set that is there."""
-    marked = [
-        Marked(name, folder / "mose2_ws2_motif" / f"{name}.tif", _csv_points(points, "y_px", "x_px"), True)
-        for name in ("MoSe2_mono_GB", "MoSe2_2H3R_GB", "WS2Te2_GB")
-        if (points := folder / "mose2_ws2_motif" / f"{name}-authors-xy.csv").exists()
-    ]  # fmt: skip
-    superlattice = folder / "pto_sro_temul"
+    marked = []
+    for name in ("MoSe2_mono_GB", "MoSe2_2H3R_GB", "WS2Te2_GB"):
+        image = folder / "mose2_ws2_motif" / f"{name}.tif"
+        if image.exists():
+            table = image.with_name(f"{name}-authors-xy.csv")
+            marked.append(Marked(name, image, _csv_points(table, "y_px", "x_px"), complete=True))
+    superlattice = folder / "pto_sro_temul" / "Cropped_PTO-SRO_Aligned.hspy"
     if superlattice.exists():
-        points = np.load(superlattice / "atom_positions1.npy", allow_pickle=False)[:, ::-1]
-        image = superlattice / "Cropped_PTO-SRO_Aligned.hspy"
-        marked.append(Marked("PbTiO3/SrRuO3 A site", image, points.astype(float), False))
-    for results in sorted((folder / "pt_single_atoms_hpai").glob("0*_Results.csv")):
-        image = next(results.parent.glob(f"{results.name[:3]}_*.tif"))
-        marked.append(
-            Marked(f"Pt atoms {results.name[:3]}", image, _csv_points(results, "Y", "X"), True, 4.0)
-        )
-    return marked  # fmt: skip
+        points = np.load(superlattice.with_name("atom_positions1.npy"), allow_pickle=False)
+        a_site = points[:, ::-1].astype(float)
+        marked.append(Marked("PbTiO3/SrRuO3 A site", superlattice, a_site, complete=False))
+    for table in sorted((folder / "pt_single_atoms_hpai").glob("0*_Results.csv")):
+        number = table.name[:3]
+        image = next(table.parent.glob(f"{number}_*.tif"))
+        clicks = _csv_points(table, "Y", "X")
+        marked.append(Marked(f"Pt atoms {number}", image, clicks, complete=True, tolerance_px=4.0))
+    return marked
 
 
 def score(image: Marked, model: Model, engine: Engine) -> None:
@@ -103,9 +104,7 @@ def main() -> None:
     arguments = parser.parse_args()
     model = scanseg.load_model(arguments.model)
     engine = open_engine(model)
-    print(
-        f"{'image':24s} {'points':>6s} {'found':>6s} {'recall':>7s} {'precision':>9s} {'spacing':>8s}"
-    )
+    print(f"{'image':24s} points  found  recall precision  spacing")
     for image in marked_images(arguments.folder):
         score(image, model, engine)
     library = arguments.folder / "graphene_si_library"

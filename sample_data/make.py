@@ -1,4 +1,4 @@
-"""Make the sample images anew: ``python sample_data/make.py``. The same seeds give the same files."""
+"""Make the sample images anew, the same files again: ``python sample_data/make.py``."""
 
 from __future__ import annotations
 
