@@ -272,7 +272,7 @@ def _export(
         sampling=Sampling(spacing_px=recipe.spacing_px),
         normalisation=recipe.normalisation,
         architecture=recipe.architecture,
-        halo_px=_halo_px(module, recipe, patches, temperature),
+        halo_px=_halo_px(module, patches, temperature),
         temperature=temperature,
         threshold=threshold,
         recipe=recipe_name,
@@ -300,14 +300,9 @@ def _foreground(logits: FloatImage) -> FloatImage:
     return np.asarray(1.0 - shifted[0] / shifted.sum(0), np.float32)
 
 
-def _halo_px(
-    module: SegmentationModule, recipe: Recipe, patches: list[Patch], temperature: float
-) -> int:
-    """Margin of a tile, measured on pairs of patches, and what normalising adds to it."""
-    pairs = list(zip(patches[0:16:2], patches[1:16:2], strict=False)) or [(patches[0], patches[0])]
+def _halo_px(module: SegmentationModule, patches: list[Patch], temperature: float) -> int:
+    """Margin of a tile, measured on pairs of patches side by side."""
+    pairs = zip(patches[0:16:2], patches[1:16:2], strict=True)
     tiles = np.stack([np.concatenate([a.image, b.image], axis=1)[None] for a, b in pairs])
     module.eval()
-    halo = measure_halo_px(module.network, tiles, multiple_px=16, temperature=temperature)
-    # The surroundings of a pixel at the cut are seen to one and a half of their widths beyond it.
-    beyond = int(np.ceil(1.5 * recipe.normalisation.window_px / 16)) * 16
-    return min(halo + beyond, recipe.patch_px // 2)
+    return measure_halo_px(module.network, tiles, multiple_px=16, temperature=temperature)
