@@ -1,0 +1,25 @@
+from pathlib import Path
+
+import pytest
+import yaml
+
+TINY = {
+    "name": "tiny",
+    "patch_px": 64,
+    "native_scale": [1.0, 1.0],
+    "scene": {"layouts": {"crystal": 1}, "disorder": 0.0, "signal": "dark-field"},
+    "architecture": {"name": "compact-unet", "arguments": {"filters": [8, 8, 8]}},
+    "optimisation": {"precision": "32-true", "ema_decay": 0.9, "learning_rate": 0.01},
+    "validation": {"n_images": 3, "every_steps": 4},
+    "batch": 2,
+    "steps": 10,
+    "workers": 0,
+}
+
+
+@pytest.fixture(scope="session")
+def tiny_recipe(tmp_path_factory) -> Path:
+    """A recipe that trains a network of 8 filters for ten steps, without extra processes."""
+    path = tmp_path_factory.mktemp("recipes") / "tiny.yaml"
+    path.write_text(yaml.safe_dump(TINY))
+    return path
