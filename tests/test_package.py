@@ -140,6 +140,20 @@ def test_continuous_integration_runs_the_test_command_of_the_readme():
     assert test_command in (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()
 
 
+@pytest.mark.skipif(
+    not (ROOT / "models" / "stem-atoms").exists(), reason="the model is not in this checkout"
+)
+def test_python_lines_of_the_readme_run(monkeypatch, tmp_path):
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    (lines,) = re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
+    image = sorted((ROOT / "sample_data").glob("*.tif"))[0]
+    shutil.copy(image, tmp_path / "image.tif")
+    monkeypatch.chdir(tmp_path)
+    names: dict = {}
+    exec(lines, names)
+    assert {"y_px", "x_px", "y_err_px", "x_err_px"} <= set(names["atoms"].columns)
+
+
 def test_constraints_cover_the_dependencies(project):
     constraints = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
     pinned = {_normal(line.split("==")[0]) for line in constraints if "==" in line}
