@@ -19,6 +19,7 @@ PIECE_PX = 384
 PIECES = 2
 # Shorter repeats cannot be sampled; over longer ones a piece cannot average.
 SHORTEST_PX = 2.5
+SMOOTHING_PX = 0.7
 LONGEST_OF_PIECE = 0.3
 # Thickness and contamination change over more than this, repeats that are looked for over less.
 SURROUNDINGS = Normalisation(window_px=24.0)
@@ -33,8 +34,8 @@ class LatticeSpacing:
     spacing_px
         Length of the shortest vector by which the image resembles itself.
     contrast
-        Height of that peak of the autocorrelation over the scatter of its surroundings; below
-        about 6 it may be chance.
+        Height of the autocorrelation's highest peak over the scatter that white noise would give;
+        noise alone reaches 5.
     """
 
     spacing_px: float
@@ -60,25 +61,30 @@ def estimate_lattice_spacing(data: RealImage, intensity: IntensityRange) -> Latt
     spacing
         None where nothing repeats.
     """
-    correlation = _mean_autocorrelation(data, intensity)
-    if correlation is None:
-        return None
-    return _shortest_peak(correlation)
+    found = _mean_autocorrelation(data, intensity)
+    return None if found is None else _shortest_peak(*found)
 
 
-def _mean_autocorrelation(data: RealImage, intensity: IntensityRange) -> FloatImage | None:
-    """Autocorrelation (centre in the middle, 1 there), added up over pieces of equal weight."""
+def _mean_autocorrelation(
+    data: RealImage, intensity: IntensityRange
+) -> tuple[FloatImage, float] | None:
+    """Autocorrelation (centre in the middle, 1 there), added up over pieces of equal weight.
+
+    And the scatter of each of its points if the image were white noise.
+    """
     height, width = data.shape
     side = (min(PIECE_PX, height), min(PIECE_PX, width))
     if min(side) < 16:
         return None
     total: FloatImage | None = None
+    n_pieces = 0
     for top in _starts(height, side[0]):
         for left in _starts(width, side[1]):
             piece = repair(data[top : top + side[0], left : left + side[1]], intensity)
             power = _power(piece, intensity)
             if power.sum() > 0:
                 total = power / power.sum() + (0.0 if total is None else total)
+                n_pieces += 1
     if total is None:
         return None
     correlation = fft.fftshift(fft.irfft2(total, s=_padded(side)))
@@ -88,7 +94,9 @@ def _mean_autocorrelation(data: RealImage, intensity: IntensityRange) -> FloatIm
     cut = correlation[
         middle[0] - rows : middle[0] + rows + 1, middle[1] - columns : middle[1] + columns + 1
     ]
-    return np.asarray(cut / correlation.max(), np.float32)
+    # Along an axis of n pixels Hann's window w leaves sum(w^4) / sum(w^2)^2 = 1.94 / n.
+    scatter = 1.94 / np.sqrt(n_pieces * side[0] * side[1])
+    return np.asarray(cut / correlation.max(), np.float32), float(scatter)
 
 
 def _starts(length: int, side: int) -> list[int]:
@@ -113,24 +121,24 @@ def _power(piece: FloatImage, intensity: IntensityRange) -> FloatImage:
     return power
 
 
-def _shortest_peak(correlation: FloatImage) -> LatticeSpacing | None:
+def _shortest_peak(correlation: FloatImage, scatter: float) -> LatticeSpacing | None:
     rows, columns = correlation.shape
     y, x = np.mgrid[-(rows // 2) : rows // 2 + 1, -(columns // 2) : columns // 2 + 1]
     distance = np.hypot(y, x)
     longest = min(rows, columns) / 2 - 4
     searched = (distance >= SHORTEST_PX) & (distance <= longest) & (y >= 0)
-    smooth = ndimage.gaussian_filter(correlation, 0.7)
+    smooth = ndimage.gaussian_filter(correlation, SMOOTHING_PX)
     # Rows that jitter leave a ridge along the fast axis: no peak is looked for on it.
     searched &= (y > 0) | (np.abs(x) > 0.5 * longest)
     top = (smooth == ndimage.maximum_filter(smooth, 5)) & searched & (smooth > 0)
     if not top.any():
         return None
-    scatter = 1.4826 * float(np.median(np.abs(smooth[searched] - np.median(smooth[searched]))))
     height, far = smooth[top], distance[top]
     # A taper makes far peaks lower: give that back before they are compared.
     side = min(rows, columns) / (2 * LONGEST_OF_PIECE)
     height = height / np.maximum(1.0 - far / (0.75 * side), 0.2)
     strong = height >= 0.45 * height.max()
     first = np.flatnonzero(strong)[np.argmin(far[strong])]
-    contrast = float(height.max()) / max(scatter, 1e-6)
+    # Smoothing takes noise of one pixel down to the norm of its kernel.
+    contrast = float(height.max() / (scatter / (2 * np.sqrt(np.pi) * SMOOTHING_PX)))
     return LatticeSpacing(float(far[first]), contrast)
