@@ -20,7 +20,7 @@ from scanseg.inference._segment import Segmentation, segment
 from scanseg.inference.engines import Engine
 from scanseg.inference.peaks import find_peaks
 from scanseg.inference.settings import InferenceConfig
-from scanseg.micrograph import FloatImage, Micrograph
+from scanseg.micrograph import FloatImage, Micrograph, Signal
 from scanseg.preprocess import Grid, IntensityRange, Window, normalise, resample_window
 from scanseg.preprocess.spacing import estimate_lattice_spacing
 
@@ -45,10 +45,16 @@ CONVINCING = 0.08
 CLOSER = 0.6
 # and are seen with a conviction of 0.3 to 0.6 there; noise from too close by had up to 0.2.
 SURE = 0.3
-# Without a lattice, single atoms look like atoms of a crystal that is this far apart.
-LONE_ATOM_NM = 0.45
+# Most images without a word on their signal are dark-field: dark columns count half.
+OTHER_CONTRAST = 0.5
+# Quartiles of the distances of nearest columns lie this close in a lattice, as a part of their
+# median; points strewn at random have 0.8.
+REGULAR = 0.4
+# Single atoms are looked at from as far away as still shows this part of them: noise is mistaken for
+# atoms from close by.
+STILL_SEEN = 0.75
 # Columns closer than this are not sampled.
-SHORTEST_PX = 3.5
+SHORTEST_PX = 5.0
 # Columns of real crystals are 0.1 to 0.6 nm apart.
 PLAUSIBLE_NM = (0.07, 0.7)
 
@@ -107,6 +113,12 @@ class _View:
         fewer than two.
     support
         Sum of 2 p - 1 over the columns, a cell of the supposed spacing squared.
+    certain_px2
+        Columns an image pixel squared, counting only what is certain: from 0 at p = 0.7 to 1.
+    irregularity
+        Distance of the quartiles of the distances of nearest columns, over their median.
+    trust
+        1 where the columns' contrast is that of the signal, less where it is the other.
     whole
         Everything the network saw, if it looked at the whole grid.
     """
@@ -115,6 +127,9 @@ class _View:
     n_columns: int
     ratio: float
     support: float
+    certain_px2: float
+    irregularity: float
+    trust: float
     whole: Segmentation | None
 
     @property
@@ -136,12 +151,12 @@ class _View:
         if not self.conclusive:
             return 0.0
         away = np.log(self.ratio) / (0.35 if self.ratio < 1 else 1.0)
-        return float(self.support * np.exp(-0.5 * away**2))
+        return float(self.trust * self.support * np.exp(-0.5 * away**2))
 
     @property
     def good(self) -> bool:
         within = self.conclusive and GOOD_RATIO[0] <= self.ratio <= GOOD_RATIO[1]
-        return within and self.conviction >= CONVINCING
+        return within and self.conviction >= CONVINCING and self.irregularity <= REGULAR
 
 
 def choose_sampling(
@@ -202,8 +217,10 @@ class _Judge:
         """
         grid = self.grid(spacing_px)
         whole = None
+        windows = [Window(0, 0, *grid.shape)]
         if glance:
-            probability = [self._seen(grid, window) for window in _probes(grid, 1, GLANCE_PX)]
+            windows = _probes(grid, 1, GLANCE_PX)
+            probability = [self._seen(grid, window) for window in windows]
         elif max(grid.shape) <= WHOLE_PX:
             whole = segment(
                 self._image.data, grid, self._intensity, self._engine, self._contract,
@@ -211,14 +228,29 @@ class _Judge:
             )  # fmt: skip
             probability = [whole.foreground.astype(np.float32) / np.float32(255)]
         else:
-            probability = [self._seen(grid, window) for window in _probes(grid, 2, PROBE_PX)]
+            windows = _probes(grid, 2, PROBE_PX)
+            probability = [self._seen(grid, window) for window in windows]
         found = [self._tops(each.sum(0)) for each in probability]
-        nearest = np.concatenate([_nearest(position) for position, _ in found])
+        pairs = [_nearest_pairs(position) for position, _ in found]
+        nearest = np.concatenate([distance for distance, _ in pairs])
         certain = np.concatenate([height for _, height in found])
-        ratio = float(np.median(nearest)) / self._target_px if len(nearest) else float("nan")
+        lower, middle, upper = (
+            np.percentile(nearest, (25, 50, 75)) if len(nearest) else (np.nan, np.nan, np.nan)
+        )
         cells = sum(each[0].size for each in probability) / self._target_px**2
         support = float(np.clip(2 * certain - 1, 0, 1).sum()) / cells
-        return _View(spacing_px, len(certain), ratio, support, whole)
+        trust = self._trust(grid, windows, [position for position, _ in found], pairs)
+        sure = float(np.clip((certain - 0.7) / 0.3, 0, 1).sum()) / cells
+        return _View(
+            spacing_px,
+            n_columns=len(certain),
+            ratio=float(middle) / self._target_px,
+            support=support,
+            certain_px2=trust * sure / spacing_px**2,
+            irregularity=float((upper - lower) / middle),
+            trust=trust,
+            whole=whole,
+        )
 
     def _seen(self, grid: Grid, window: Window) -> FloatImage:
         """Foreground probability (C - 1, h, w) of the part of a window that lies on the grid."""
@@ -228,6 +260,38 @@ class _Judge:
         probability = foreground_probability(logits, temperature=self._contract.temperature)[0]
         return np.asarray(probability[:, : grid.shape[0], : grid.shape[1]], np.float32)
 
+    def _trust(
+        self, grid: Grid, windows: list[Window], found: list[NDArray[np.float64]],
+        pairs: list[tuple[NDArray[np.float64], NDArray[np.intp]]],
+    ) -> float:  # fmt: skip
+        """Whether columns are bright or dark, as the signal should show them.
+
+        The holes of a honeycomb are a dark lattice too. Intensities at columns are compared with
+        those half-way between neighbours.
+        """
+        at, between = [], []
+        for window, position, (_, index) in zip(windows, found, pairs, strict=True):
+            if len(index):
+                corner = np.array([window.top, window.left])
+                at.append(self._intensities(grid, position + corner))
+                between.append(self._intensities(grid, (position + position[index]) / 2 + corner))
+        if not at:
+            return 1.0
+        dark = float(np.mean(np.concatenate(at))) < float(np.mean(np.concatenate(between)))
+        signal = self._image.signal
+        if signal in (Signal.ABF, Signal.BF):
+            return 1.0 if dark else OTHER_CONTRAST
+        known_bright = signal in (Signal.HAADF, Signal.ADF)
+        return (0.0 if known_bright else OTHER_CONTRAST) if dark else 1.0
+
+    def _intensities(self, grid: Grid, position: NDArray[np.float64]) -> FloatImage:
+        """Measured values at positions on the grid, shape (N,)."""
+        pixel = np.round(grid.to_image(position)).astype(int)
+        pixel = np.clip(pixel, 0, np.array(self._image.shape) - 1)
+        value = self._image.data[pixel[:, 0], pixel[:, 1]].astype(np.float32)
+        low, high = self._intensity.low, self._intensity.high
+        return np.asarray(np.clip(np.nan_to_num(value, nan=low), low, high), np.float32)
+
     def _tops(self, probability: FloatImage) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
         return find_peaks(
             probability,
@@ -235,16 +299,14 @@ class _Judge:
             closest_px=0.3 * self._target_px,
         )
 
-    def lone_atom_spacing_px(self) -> float | None:
-        """Sampling for single atoms, from the calibration; None without one, or an odd one."""
-        if self._image.pixel_size_nm is None:
-            return None
-        spacing_px = LONE_ATOM_NM / float(np.sqrt(np.prod(self._image.pixel_size_nm)))
-        return spacing_px if SHORTEST_PX <= spacing_px <= min(self._image.shape) / 4 else None
-
     def spacings(self) -> list[float]:
         """Ladder of spacings to try, up to a fifth of the image."""
         low, high = SHORTEST_PX, max(min(self._image.shape) / 5.0, 2 * SHORTEST_PX)
+        if self._image.pixel_size_nm is not None:
+            size_nm = float(np.sqrt(np.prod(self._image.pixel_size_nm)))
+            within = max(low, PLAUSIBLE_NM[0] / size_nm), min(high, PLAUSIBLE_NM[1] / size_nm)
+            # A calibration that leaves nothing to look for is wrong; the warning says so later.
+            low, high = within if within[1] > 1.5 * within[0] else (low, high)
         steps = int(np.ceil(np.log(high / low) / np.log(1.4))) + 1
         return [float(spacing) for spacing in np.geomspace(low, high, steps)]
 
@@ -274,21 +336,26 @@ def _closer_pairs(judge: _Judge, view: _View) -> _View:
 
 
 def _search(judge: _Judge) -> _View:
-    """The most convincing of a ladder of spacings; for single atoms the usual distance of atoms."""
+    """The most convincing lattice of a ladder of spacings; else what shows single atoms best."""
     views = [judge.look(spacing) for spacing in judge.spacings()]
-    best = max(views, key=lambda view: view.conviction)
+    lattices = [view for view in views if view.irregularity <= REGULAR]
+    best = max(lattices, key=lambda view: view.conviction, default=views[0])
     if best.conviction >= CONVINCING:
-        return best if best.good else _follow(judge, best.nearest_px) or best
-    lone = judge.lone_atom_spacing_px()
-    if lone is not None:
-        return judge.look(lone)
-    return max(views, key=lambda view: view.support)
+        followed = best if best.good else _follow(judge, best.nearest_px)
+        if followed is not None:
+            return followed
+    most = max(view.certain_px2 for view in views)
+    return next(view for view in reversed(views) if view.certain_px2 >= STILL_SEEN * most)
 
 
-def _nearest(position: NDArray[np.float64]) -> NDArray[np.float64]:
+def _nearest_pairs(
+    position: NDArray[np.float64],
+) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
+    """Distance of each position to its nearest neighbour, and which one; empty below two."""
     if len(position) < 2:
-        return np.empty(0)
-    return np.asarray(cKDTree(position).query(position, k=2)[0][:, 1], float)
+        return np.empty(0), np.empty(0, np.intp)
+    distance, index = cKDTree(position).query(position, k=2)
+    return distance[:, 1], index[:, 1]
 
 
 def _probes(grid: Grid, n: int, largest_px: int) -> list[Window]:
