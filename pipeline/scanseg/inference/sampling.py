@@ -50,7 +50,7 @@ OTHER_CONTRAST = 0.5
 # Quartiles of the distances of nearest columns lie this close in a lattice, as a part of their
 # median; points strewn at random have 0.8.
 REGULAR = 0.4
-# Single atoms are looked at from as far away as still shows this part of them: noise is mistaken for
+# Single atoms are looked at from as far away as still shows this part of them: noise is taken for
 # atoms from close by.
 STILL_SEEN = 0.75
 # Columns closer than this are not sampled.
