@@ -15,7 +15,14 @@ from scanseg.simulate.columns import Columns
 if TYPE_CHECKING:
     from ase import Atoms
 
-__all__ = ["ATOMIC_NUMBER", "ProjectedCell", "crystal_names", "projected_cell", "random_cell"]
+__all__ = [
+    "ATOMIC_NUMBER",
+    "MONOLAYERS",
+    "ProjectedCell",
+    "crystal_names",
+    "projected_cell",
+    "random_cell",
+]
 
 ATOMIC_NUMBER = {
     "B": 5, "C": 6, "N": 7, "O": 8, "F": 9, "Mg": 12, "Al": 13, "Si": 14, "P": 15, "S": 16,
@@ -168,6 +175,9 @@ _MONOLAYERS: dict[str, Callable[[], ProjectedCell]] = {
     "MoTe2": lambda: _honeycomb(0.352, {"Mo": 1}, {"Te": 2}),
     "WSSe": lambda: _honeycomb(0.322, {"W": 1}, {"S": 1, "Se": 1}),
 }
+
+
+MONOLAYERS = tuple(_MONOLAYERS)
 
 
 def _bulk(name: str, structure: str, *, a: float, c: float | None = None) -> Callable[[], Atoms]:

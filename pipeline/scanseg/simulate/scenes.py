@@ -11,7 +11,13 @@ from numpy.typing import NDArray
 
 from scanseg.micrograph import FloatImage, Mask
 from scanseg.simulate.columns import Columns, nearest_distance
-from scanseg.simulate.crystals import ProjectedCell, crystal_names, projected_cell, random_cell
+from scanseg.simulate.crystals import (
+    MONOLAYERS,
+    ProjectedCell,
+    crystal_names,
+    projected_cell,
+    random_cell,
+)
 from scanseg.simulate.defects import (
     displace,
     dope,
@@ -114,9 +120,12 @@ def build_scene(rng: np.random.Generator, shape: tuple[int, int], config: StemSc
 
 
 def _draw_cell(rng: np.random.Generator, config: StemScene) -> tuple[str, ProjectedCell]:
-    if rng.uniform() < config.random_lattice_fraction:
+    drawn = rng.uniform()
+    if drawn < config.random_lattice_fraction:
         return "random lattice", random_cell(rng)
     names = config.materials or crystal_names()
+    if not config.materials and drawn < config.random_lattice_fraction + config.monolayer_fraction:
+        names = MONOLAYERS
     name = str(names[int(rng.integers(len(names)))])
     return name, projected_cell(name)
 

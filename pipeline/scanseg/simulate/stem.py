@@ -73,8 +73,10 @@ class StemScene(Config):
 
     materials: Annotated[tuple[str, ...], AfterValidator(_known)] = ()
     """Crystals to draw from, as ``SrTiO3[001]``; empty for all that are known."""
-    random_lattice_fraction: float = Field(default=0.4, ge=0, le=1)
+    random_lattice_fraction: float = Field(default=0.35, ge=0, le=1)
     """Part of the images that show a lattice of no known crystal."""
+    monolayer_fraction: float = Field(default=0.25, ge=0, le=1)
+    """Part of the images that show a monolayer (graphene, hBN, MX2), where no material is given."""
     layouts: Annotated[dict[Layout, NonNegativeFloat], AfterValidator(_any)] = {
         "crystal": 0.30,
         "grains": 0.15,
@@ -88,7 +90,7 @@ class StemScene(Config):
     """Bright columns on dark (HAADF), dark on bright (ABF), or one in four of the latter."""
     spacing_px: Range = (7.0, 18.0)
     """Square root of the area a column takes, in pixels, drawn with equal weight a factor."""
-    sigma_of_spacing: Range = (0.14, 0.36)
+    sigma_of_spacing: Range = (0.14, 0.40)
     """Width (s.d.) of a column over the distance of the nearest two."""
     counts_per_column: Range = (5.0, 20_000.0)
     """Counts of a typical column, drawn with equal weight a factor; used when no dose is given."""
