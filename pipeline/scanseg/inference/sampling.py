@@ -328,7 +328,7 @@ def _closer_pairs(judge: _Judge, view: _View) -> _View:
     if not view.good:
         return view
     closer = judge.look(CLOSER * view.nearest_px, glance=True)
-    gained = closer.density_px2 > 1.3 * view.density_px2
+    gained = closer.density_px2 > 1.1 * view.density_px2
     sure = closer.good and closer.conviction >= SURE
     if not (sure and closer.ratio < 1.2 and gained):
         return view
