@@ -219,11 +219,11 @@ def test_patches_depend_on_their_number_only(tiny_recipe):
 
 
 @pytest.mark.parametrize("n_images", [1, 2, 3])
-def test_the_halo_is_that_of_the_network_and_of_the_normalisation(tiny_recipe, n_images):
+@pytest.mark.parametrize(("kernel_px", "halo_px"), [(1, 0), (9, 8)])
+def test_the_halo_is_what_the_network_sees(tiny_recipe, n_images, kernel_px, halo_px):
     recipe = read_recipe(tiny_recipe, overrides=(f"validation.n_images={n_images}",))
     patches = validation_patches(recipe)
     module = SegmentationModule(recipe, patches)
-    # One pixel sees itself only, and the surroundings that it is compared with: 1.5 x 12 px, in
-    # steps of 16.
-    module.network = torch.nn.Conv2d(1, 2, 1)
-    assert fit._halo_px(module, recipe, patches, 1.0) == 32
+    # A kernel of 9 px sees four pixels beyond a cut; halos come in steps of 8.
+    module.network = torch.nn.Conv2d(1, 2, kernel_px, padding=kernel_px // 2)
+    assert fit._halo_px(module, patches, 1.0) == halo_px

@@ -302,7 +302,8 @@ def _foreground(logits: FloatImage) -> FloatImage:
 
 def _halo_px(module: SegmentationModule, patches: list[Patch], temperature: float) -> int:
     """Margin of a tile, measured on pairs of patches side by side."""
-    pairs = zip(patches[0:16:2], patches[1:16:2], strict=True)
+    # An odd one is left over; a single one stands beside itself.
+    pairs = list(zip(patches[0:16:2], patches[1:16:2], strict=False)) or [(patches[0], patches[0])]
     tiles = np.stack([np.concatenate([a.image, b.image], axis=1)[None] for a, b in pairs])
     module.eval()
     return measure_halo_px(module.network, tiles, multiple_px=16, temperature=temperature)
