@@ -170,6 +170,7 @@ def _write_files(
     _check_logits(logits, tiles, contract)
     weights = {name: value.contiguous().clone() for name, value in reference.state_dict().items()}
     save_file(weights, folder / WEIGHTS_FILE)
+    (folder / WEIGHTS_FILE).chmod(0o644)  # safetensors leaves it to its owner alone
     _export(reference, tiles, folder / ONNX_FILE)
     _check_export(folder / ONNX_FILE, tiles, logits)
     np.save(folder / TEST_INPUT_FILE, tiles)

@@ -123,11 +123,16 @@ def train_recipe(
 
 def _trainer(recipe: Recipe, output: Path) -> Trainer:
     settings, every = recipe.optimisation, recipe.validation.every_steps
+    folder = output / "checkpoints"
     callbacks: list[Callback] = [
         ModelCheckpoint(
-            output / "checkpoints", filename="best", monitor="validation_f1", mode="max",
-            save_last=True, enable_version_counter=False,
-        )
+            folder, filename="best", monitor="validation_f1", mode="max",
+            enable_version_counter=False,
+        ),
+        # On its own, because Lightning writes the last one only together with a better best one.
+        ModelCheckpoint(
+            folder, filename="last", save_on_train_epoch_end=False, enable_version_counter=False
+        ),
     ]  # fmt: skip
     if settings.ema_decay:
         callbacks.append(EMAWeightAveraging(decay=settings.ema_decay))
