@@ -32,7 +32,7 @@ def tools() -> ModuleType:
 
 @pytest.fixture(scope="session")
 def spots_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A bundle whose network is one convolution: what is bright is a column."""
+    """A bundle whose network is one convolution: what stands out is a column."""
     import torch
 
     from scanseg.bundle import save_bundle
@@ -43,8 +43,9 @@ def spots_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     network = torch.nn.Conv2d(1, 2, 5, padding=2)
     with torch.no_grad():
         network.weight.zero_()
-        network.weight[1, 0] = 12 * spot / spot.sum()
-        network.bias.copy_(torch.tensor([0.0, -6.0]))  # as probable as not at half of the range
+        network.weight[1, 0] = 6 * spot / spot.sum()
+        # As probable as not one spread above the mean: gaps stay below, columns reach two.
+        network.bias.copy_(torch.tensor([0.0, -6.0]))
     contract = ModelContract(
         name="spots",
         version="1",
@@ -63,7 +64,7 @@ def spots_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
         scanseg_version="0.1.0",
     )
     folder = tmp_path_factory.mktemp("models") / "spots"
-    save_bundle(folder, contract, network.eval(), card="# spots\n\nBright is a column.\n")
+    save_bundle(folder, contract, network.eval(), card="# spots\n\nWhat stands out is a column.\n")
     return folder
 
 

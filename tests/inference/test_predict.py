@@ -10,9 +10,12 @@ from scanseg.errors import ConfigError, ScansegError
 from scanseg.inference import InferenceConfig, OpenvinoEngine, Prediction, predict
 from scanseg.inference.tiles import plan_tiles
 from scanseg.micrograph import Micrograph, Stack
-from scanseg.preprocess import Grid
+from scanseg.preprocess import Grid, measure_range, normalise
 
 ONE_STEP = 1  # of uint8: two roundings to 1/255 of numbers that differ in the seventh digit
+# Surroundings are blurred over more than the halo; what lies beyond it may move a probability by
+# 0.01 (the tolerance halos are measured with), and that is rounded to 1/255 twice.
+HALO_STEPS = 3
 
 
 def lattice(shape, *, spacing=9.0, dtype=np.uint16, seed=0):
@@ -33,8 +36,9 @@ def engine(model):
 
 def test_the_plain_case_is_the_network_and_nothing_else(model, engine):
     image = lattice((64, 96))
-    low, high = np.percentile(image, (1, 99))
-    tile = np.clip((image - low) / (high - low), -1, 4).astype(np.float32)
+    normalisation = model.contract.normalisation
+    intensity = measure_range(image, normalisation)
+    tile = normalise(image.astype(np.float32), intensity, normalisation)
     expected = foreground_probability(engine.logits(tile[None, None]))[0, 0]
     found = predict(image, model, grid=identity(image.shape), engine=engine)
     # Half a step of the rounding to 1/255.
@@ -55,7 +59,7 @@ def test_tiles_equal_the_whole_image(model, engine):
         config=InferenceConfig(tile_px=96, batch_tiles=3),
     )
     difference = np.abs(tiled.foreground.astype(int) - whole.foreground)
-    assert difference.max() <= ONE_STEP
+    assert difference.max() <= HALO_STEPS
 
 
 @pytest.mark.parametrize("shape", [(430, 517), (150, 171)])
@@ -65,7 +69,7 @@ def test_tiles_equal_the_whole_image_on_another_grid(model, engine, shape):
     whole = predict(image, model, grid=grid, engine=engine)
     tiled = predict(image, model, grid=grid, engine=engine, config=InferenceConfig(tile_px=96))
     difference = np.abs(tiled.foreground.astype(int) - whole.foreground)
-    assert difference.max() <= ONE_STEP
+    assert difference.max() <= HALO_STEPS
 
 
 def test_seams_cannot_be_found(model, engine):

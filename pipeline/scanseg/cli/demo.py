@@ -54,6 +54,7 @@ def _compare(images: list[Path], output: Path) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    shapes = pd.read_csv(output / "images.csv").set_index("image")[["height_px", "width_px"]]
     table = Table(
         "image", "atoms", "found", "recall", "precision", "rms error", box=None, pad_edge=False
     )
@@ -64,7 +65,8 @@ def _compare(images: list[Path], output: Path) -> None:
             continue
         truth = pd.read_csv(path.with_name(path.stem + TRUTH))
         found = pd.read_csv(atoms)
-        matches, n_visible, n_false = _match(found, truth)
+        height_px, width_px = shapes.loc[path.name]
+        matches, n_visible, n_false = _match(found, truth, shape=(int(height_px), int(width_px)))
         recall = f"{matches.recall:.3f}" if n_visible else "-"
         precision = f"{1 - n_false / len(found):.3f}" if len(found) else "-"
         rms = f"{matches.rms_px:.3f} px" if len(matches.offset_px) else "-"
@@ -72,12 +74,17 @@ def _compare(images: list[Path], output: Path) -> None:
     Console().print(table)
 
 
-def _match(found: pd.DataFrame, truth: pd.DataFrame) -> tuple[Matches, int, int]:
+def _match(
+    found: pd.DataFrame, truth: pd.DataFrame, *, shape: tuple[int, int]
+) -> tuple[Matches, int, int]:
     """Matches with the visible columns, their number, and finds where no column is at all.
 
     A column that the simulator calls invisible (lost in noise or in a brighter neighbour) need not
-    be found, and is no mistake where it is.
+    be found, and is no mistake where it is. The truth lists no column whose centre is outside of
+    the image, so one found there by its flank is not judged.
     """
+    import numpy as np
+
     from scanseg.evaluate import match_positions
 
     position_px = found[["y_px", "x_px"]].to_numpy()
@@ -85,9 +92,9 @@ def _match(found: pd.DataFrame, truth: pd.DataFrame) -> tuple[Matches, int, int]
     visible_px = every_px[truth["visible"].to_numpy(bool)]
     radius_px = _match_radius_px(visible_px)
     matches = match_positions(position_px, visible_px, radius_px=radius_px)
-    n_false = len(found) - len(
-        match_positions(position_px, every_px, radius_px=radius_px).found_index
-    )
+    inside = ((position_px > -0.5) & (position_px < np.array(shape) - 0.5)).all(axis=1)
+    known = match_positions(position_px, every_px, radius_px=radius_px).found_index
+    n_false = np.setdiff1d(np.flatnonzero(inside), known).size
     return matches, len(visible_px), n_false
 
 
