@@ -58,8 +58,7 @@ def find_columns(result: Prediction, *, config: Detection | None = None) -> Cand
     """
     config = config or Detection()
     contract = result.model.contract
-    target_px = contract.sampling.spacing_px or 12.0
-    closest_px = config.closest_of_spacing * target_px
+    closest_px = config.closest_of_spacing * contract.spacing_px
     margin = int(np.ceil(closest_px)) + 4
     n_classes, height, _ = result.foreground.shape
     found, classes, certainty = [], [], []

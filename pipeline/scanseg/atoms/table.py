@@ -83,5 +83,4 @@ def find_atoms(result: Prediction, *, config: AtomConfig | None = None) -> DataF
 
 def _model_spacing_px(result: Prediction) -> float:
     """Spacing in image pixels that a given grid supposes."""
-    target = result.model.contract.sampling.spacing_px or 12.0
-    return float(target / np.sqrt(np.prod(result.grid.scale)))
+    return float(result.model.contract.spacing_px / np.sqrt(np.prod(result.grid.scale)))

@@ -106,6 +106,11 @@ class ModelContract(Config):
     """sha256 of every other file of the folder."""
 
     @property
+    def spacing_px(self) -> float:
+        """Pixels of the grid between nearest columns; 12 for a model trained at a pixel size."""
+        return self.sampling.spacing_px or 12.0
+
+    @property
     def class_names(self) -> tuple[str, ...]:
         """Names of the classes, background first."""
         return tuple(model_class.name for model_class in self.classes)

@@ -39,7 +39,7 @@ class Prediction:
     spacing
         What was found out about the distance of the columns; None where it was not asked for.
     intensity
-        Which intensities became 0 and 1, and which pixels count as spikes.
+        Range of the image, and from which height on a lone pixel counts as a spike.
     foreground
         Probability x 255 of every class but the background, on the grid, (C - 1, h, w).
     spread

@@ -45,8 +45,8 @@ CONVINCING = 0.08
 CLOSER = 0.6
 # and are seen with a conviction of 0.3 to 0.6 there; noise from too close by had up to 0.2.
 SURE = 0.3
-# Most images without a word on their signal are dark-field: dark columns count half.
-OTHER_CONTRAST = 0.5
+# Most images without a word on their signal are dark-field: dark columns count less.
+OTHER_CONTRAST = 0.3
 # Quartiles of the distances of nearest columns lie this close in a lattice, as a part of their
 # median; points strewn at random have 0.8.
 REGULAR = 0.4
@@ -59,6 +59,9 @@ SHORTEST_PX = 5.0
 PLAUSIBLE_NM = (0.07, 0.7)
 
 
+SpacingMethod = Literal["lattice", "search", "isolated", "none"]
+
+
 @dataclass(frozen=True, slots=True)
 class Spacing:
     """Distance of nearest columns, and how it was found.
@@ -69,11 +72,12 @@ class Spacing:
         In pixels of the image, the geometric mean over both axes.
     method
         ``lattice`` from a repeat that the network confirmed, ``search`` from a ladder of samplings,
-        ``none`` where no column was seen at any sampling.
+        ``isolated`` for atoms that keep no distance (the spacing is that of a crystal of such
+        spots), ``none`` where no column was seen at any sampling.
     """
 
     spacing_px: float
-    method: Literal["lattice", "search", "none"]
+    method: SpacingMethod
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +173,7 @@ def choose_sampling(
     image
         What was measured.
     model
-        A model; one that was trained at a pixel size takes the image's calibration instead.
+        A model that was trained at some spacing.
     engine
         What computes its logits.
     intensity
@@ -179,14 +183,15 @@ def choose_sampling(
     lattice = estimate_lattice_spacing(image.data, intensity)
     judge = _Judge(image, model, engine, intensity, aspect)
     view = _follow(judge, lattice.spacing_px) if lattice else None
-    method: Literal["lattice", "search", "none"] = "lattice"
+    method: SpacingMethod = "lattice"
     if view is None:
         view, method = _search(judge), "search"
     view = _closer_pairs(judge, view)
     if not view.n_columns:
         method = "none"
-    # A few isolated atoms tell no spacing; the sampling that shows them best is kept as it is.
-    spacing_px = view.nearest_px if view.conclusive else view.spacing_px
+    elif not view.conclusive or view.irregularity > REGULAR:
+        method = "isolated"
+    spacing_px = view.nearest_px if method in ("lattice", "search") else view.spacing_px
     spacing = Spacing(spacing_px, method)
     return Sampled(judge.grid(view.spacing_px), spacing, view.whole, _doubts(image, spacing))
 
@@ -200,7 +205,7 @@ class _Judge:
     ) -> None:  # fmt: skip
         self._image, self._contract, self._engine = image, model.contract, engine
         self._intensity, self._aspect = intensity, aspect
-        self._target_px = model.contract.sampling.spacing_px or 12.0
+        self._target_px = model.contract.spacing_px
 
     def grid(self, spacing_px: float) -> Grid:
         """Grid on which columns ``spacing_px`` image pixels apart have the network's spacing."""
@@ -329,7 +334,9 @@ def _closer_pairs(judge: _Judge, view: _View) -> _View:
         return view
     closer = judge.look(CLOSER * view.nearest_px, glance=True)
     gained = closer.density_px2 > 1.1 * view.density_px2
-    sure = closer.good and closer.conviction >= SURE
+    # Bright columns within a lattice of dark spots: those were the holes of a honeycomb.
+    wanted = SURE / 2 if closer.trust > view.trust else SURE
+    sure = closer.good and closer.conviction >= wanted
     if not (sure and closer.ratio < 1.2 and gained):
         return view
     return _follow(judge, closer.nearest_px) or view
@@ -381,7 +388,7 @@ def _doubts(image: Micrograph, spacing: Spacing) -> tuple[str, ...]:
     """What a user should know about a spacing."""
     if spacing.method == "none":
         return ("No atom column was seen at any sampling.",)
-    if image.pixel_size_nm is None:
+    if image.pixel_size_nm is None or spacing.method == "isolated":
         return ()
     nm = spacing.spacing_px * float(np.sqrt(np.prod(image.pixel_size_nm)))
     if PLAUSIBLE_NM[0] <= nm <= PLAUSIBLE_NM[1]:

@@ -1,7 +1,7 @@
 """From measured pixels to what a network was trained on: sampling, range, spacing."""
 
 from scanseg.preprocess.grid import Grid
-from scanseg.preprocess.normalise import IntensityRange, measure_range, normalise, spikes
+from scanseg.preprocess.normalise import IntensityRange, measure_range, normalise
 from scanseg.preprocess.resample import Window, resample_window
 
 __all__ = [
@@ -11,5 +11,4 @@ __all__ = [
     "measure_range",
     "normalise",
     "resample_window",
-    "spikes",
 ]

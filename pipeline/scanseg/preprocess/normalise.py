@@ -17,9 +17,9 @@ from scipy import ndimage
 
 from scanseg.bundle.contract import Normalisation
 from scanseg.errors import ScansegError
-from scanseg.micrograph import FloatImage, Mask, RealImage
+from scanseg.micrograph import FloatImage, RealImage
 
-__all__ = ["IntensityRange", "measure_range", "normalise", "repair", "spikes"]
+__all__ = ["IntensityRange", "measure_range", "normalise", "repair"]
 
 # Side of the blocks that surroundings are measured on.
 BLOCK_PX = 8
@@ -177,12 +177,6 @@ def repair(window: RealImage, intensity: IntensityRange) -> FloatImage:
         repaired[~np.isfinite(repaired)] = intensity.fill
     _replace_spikes(repaired, np.float32(intensity.spike))
     return repaired
-
-
-def spikes(data: FloatImage, intensity: IntensityRange) -> Mask:
-    """Which pixels are higher than all of their neighbours by more than the image's whole range."""
-    cleaned = repair(data, intensity)
-    return np.asarray(cleaned != np.where(np.isfinite(data), data, intensity.fill))
 
 
 @njit(cache=True, nogil=True)
