@@ -65,7 +65,7 @@ def _compare(images: list[Path], output: Path) -> None:
             continue
         truth = pd.read_csv(path.with_name(path.stem + TRUTH))
         found = pd.read_csv(atoms)
-        height_px, width_px = shapes.loc[path.name].to_numpy(int)
+        height_px, width_px = map(int, shapes.loc[path.name].to_numpy())
         matches, n_visible, n_false = _match(found, truth, shape=(height_px, width_px))
         recall = f"{matches.recall:.3f}" if n_visible else "-"
         precision = f"{1 - n_false / len(found):.3f}" if len(found) else "-"
