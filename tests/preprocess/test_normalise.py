@@ -6,7 +6,7 @@ import pytest
 from scanseg.bundle import Normalisation
 from scanseg.errors import ScansegError
 from scanseg.micrograph import Micrograph
-from scanseg.preprocess import measure_range, normalise, spikes
+from scanseg.preprocess import measure_range, normalise
 from scanseg.preprocess.normalise import repair
 
 PLAIN = Normalisation()
@@ -103,9 +103,7 @@ def test_a_hot_pixel_is_replaced_by_its_neighbours():
     around = data[39:42, 49:52]
     repaired = repair(data, intensity)
     assert repaired[40, 50] == pytest.approx((around.sum() - 1e4) / 8, rel=1e-4)
-    changed = repaired != data
-    assert changed.sum() == 1
-    np.testing.assert_array_equal(spikes(data, intensity), changed)
+    assert (repaired != data).sum() == 1
     assert data[40, 50] == 1e4  # what was measured is kept
 
 
@@ -127,7 +125,8 @@ def test_gaps_are_filled():
     repaired = repair(data, intensity)
     assert (repaired[gaps] == np.float32(intensity.fill)).all()
     assert np.isfinite(network_input(data)).all()
-    assert not spikes(data, intensity).any()
+    measured = np.isfinite(data)
+    np.testing.assert_array_equal(repaired[measured], data[measured])
 
 
 @pytest.mark.parametrize(
