@@ -26,7 +26,7 @@ def test_list_names_classes_and_sampling(scanseg, shipped):
 def test_info_shows_the_card(scanseg, spots_model):
     code, stdout, _ = scanseg("models", "info", spots_model)
     assert code == 0
-    assert "Bright is a column." in stdout
+    assert "What stands out is a column." in stdout
     assert str(spots_model) in stdout
 
 
