@@ -117,10 +117,17 @@ def run(command: list[str], cores: int) -> Cost:
     return Cost(wall_s, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
 
 
+def _truth(folder: Path) -> Path:
+    """Where the truth of a folder of images is: beside it, for it is no image."""
+    truth = folder.with_name(f"{folder.name}-truth")
+    truth.mkdir(parents=True, exist_ok=True)
+    return truth
+
+
 def judge(cost: Cost, found: dict[str, np.ndarray], folder: Path) -> Outcome:
     """Compare with the truth, within a quarter of the spacing."""
     everywhere, interior = Score(), Score()
-    for path in sorted(folder.glob("*.npz")):
+    for path in sorted(_truth(folder).glob("*.npz")):
         with np.load(path) as truth:
             position, spacing, shape = truth["position_px"], truth["spacing_px"], truth["shape"]
         positions = found.get(f"{path.stem}.tif", np.empty((0, 2)))
@@ -151,7 +158,7 @@ def report(title: str, outcomes: dict[str, Outcome]) -> None:
 
 def make_images(folder: Path, n_images: int, side_px: int) -> None:
     """Write images as TIFF and their truth beside them, once."""
-    if len(list(folder.glob("*.npz"))) == n_images:
+    if len(list(_truth(folder).glob("*.npz"))) == n_images:
         return
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -200,7 +207,7 @@ def _atomai(
 def _write(stem: Path, crystal: Crystal) -> None:
     tifffile.imwrite(stem.with_suffix(".tif"), crystal.counts)
     np.savez(
-        stem.with_suffix(".npz"),
+        _truth(stem.parent) / f"{stem.name}.npz",
         position_px=crystal.position_px,
         spacing_px=crystal.spacing_px,
         shape=crystal.counts.shape,
