@@ -5,7 +5,9 @@ from __future__ import annotations
 import errno
 import threading
 import time
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,6 +28,9 @@ __all__ = ["RunResult", "execute"]
 
 # A few images ahead keep the network busy; of large ones the memory budget lets fewer pass.
 AHEAD = 4
+# Images that are computed at the same time, and the size from which on they are not.
+SIDE_BY_SIDE = 2
+LARGE_PX = 4_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +107,7 @@ def execute(
     frames = read_ahead(reading.frames(), depth=AHEAD, ends=stop)
     try:
         try:
-            for frame in frames:
-                outcome = _process(frame, processor)
+            for outcome in _side_by_side(frames, processor):
                 if stop.is_set() and outcome.failure is not None:
                     break  # compiled code turns an interruption into an error of its own
                 writing.put(outcome)
@@ -160,11 +164,35 @@ def _skipped(*skipped: Skipped) -> list[dict[str, str]]:
     return [{"path": str(each.path), "reason": each.reason} for each in skipped]
 
 
+def _side_by_side(frames: Iterable[Frame], processor: Processor) -> Iterator[Outcome]:
+    """Outcomes in the order of the frames; small images are computed two at a time.
+
+    A network uses every core, and what follows it one: with two images in hand the other cores have
+    the network of the next image to do. Large images keep them busy, and come alone for memory.
+    """
+    waiting: deque[Future[Outcome]] = deque()
+    with ThreadPoolExecutor(SIDE_BY_SIDE, thread_name_prefix="scanseg-compute") as pool:
+        try:
+            for frame in frames:
+                if frame.image is not None:
+                    processor.prepare()  # once, before threads share it
+                large = frame.image is not None and frame.image.data.size > LARGE_PX
+                while waiting and (large or len(waiting) == SIDE_BY_SIDE):
+                    yield waiting.popleft().result()
+                waiting.append(pool.submit(_process, frame, processor))
+                if large:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()
+
+
 def _process(frame: Frame, processor: Processor) -> Outcome:
     """Apply the model; an error becomes the outcome of this frame alone."""
     if frame.image is None:
         return Outcome(frame, None, frame.failure)
-    processor.prepare()
     started = time.perf_counter()
     detection: Detection | None = None
     failure: Failure | None = None
