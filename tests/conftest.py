@@ -1,9 +1,9 @@
+"""A small network with random weights, for the tests of bundles and of inference alike."""
+
 import pytest
 
 from scanseg.bundle import Architecture, ModelClass, ModelContract, Sampling, save_bundle
 from scanseg.nets import build_network
-
-torch = pytest.importorskip("torch")
 
 SMALL = Architecture(arguments={"filters": [4, 6, 8], "bottom_blocks": 1})
 
@@ -32,6 +32,8 @@ def contract():
 
 @pytest.fixture(scope="session")
 def network(contract):
+    import torch  # here, because most tests need none of its two seconds
+
     torch.manual_seed(3)
     network = build_network(contract.architecture, n_channels=1, n_classes=2)
     with torch.no_grad():  # random logits are near zero; a trained network is decided
