@@ -323,7 +323,7 @@ def _window(sigma_px: float, config: Refinement) -> int:
 
 def _cut(scene: _Scene, tile: _Tile, window: int) -> _Patch | None:
     """Take the pixels and columns of a tile with its margins out of the scene."""
-    from scanseg.atoms import _poisson
+    from scanseg.atoms import _windows
 
     margin = 2.5 * scene.spacing_px
     heights = scene.start[scene.order, 0]
@@ -357,7 +357,7 @@ def _cut(scene: _Scene, tile: _Tile, window: int) -> _Patch | None:
     inner = (slice(pad, -pad), slice(pad, -pad))
     values = scene.image[top:bottom, left:right]
     data[inner] = (values - np.float32(scene.level)) / np.float32(scene.contrast)
-    _poisson.cover(used[inner], start[:, 0] - pad, start[:, 1] - pad, reach)
+    _windows.cover(used[inner], start[:, 0] - pad, start[:, 1] - pad, reach)
     if scene.valid is not None:
         used[inner] *= scene.valid[top:bottom, left:right]
     lost = ~np.isfinite(data[inner])
@@ -413,10 +413,10 @@ def _advance(
     reject: bool = True,
 ) -> _Fit:
     """Take some steps; the state of the fit changes in place."""
-    from scanseg.atoms import _poisson
+    from scanseg.atoms import _joint_fit
 
     config = scene.config
-    fit.model, fit.weight, fit.block, fit.shift, fit.width_information, steps = _poisson.fit_tile(
+    fit.model, fit.weight, fit.block, fit.shift, fit.width_information, steps = _joint_fit.fit_tile(
         fit.patch.data,
         fit.patch.used,
         fit.patch.start[:, 0].copy(),
@@ -552,7 +552,7 @@ NOISE_BINS = 24
 
 def _estimate_noise(fits: list[_Fit]) -> FloatArray:
     """alpha, beta and the lowest variance, from squared residuals binned by the model."""
-    from scanseg.atoms import _poisson
+    from scanseg.atoms import _error_bars, _noise_statistics
 
     low = min(float(fit.model[fit.patch.middle].min()) for fit in fits)
     high = max(float(fit.model[fit.patch.middle].max()) for fit in fits)
@@ -560,7 +560,7 @@ def _estimate_noise(fits: list[_Fit]) -> FloatArray:
     leverage = []
     for fit in fits:
         image = np.zeros_like(fit.model)
-        _poisson.leverages(
+        _error_bars.leverages(
             fit.weight,
             fit.y,
             fit.x,
@@ -578,7 +578,7 @@ def _estimate_noise(fits: list[_Fit]) -> FloatArray:
         count, level, square, freedom = (np.zeros(NOISE_BINS) for _ in range(4))
         for fit, image in zip(fits, leverage, strict=True):
             middle = fit.patch.middle
-            _poisson.noise_bins(
+            _noise_statistics.noise_bins(
                 fit.patch.data[middle],
                 fit.model[middle],
                 fit.weight[middle],
@@ -629,7 +629,7 @@ def _correlation(fits: list[_Fit], sigma: FloatArray) -> float:
     residuals and that of dg/dx, a(l) = (1 - l_x²/2s²) exp(-l²/4s²), the variance grows by
     sum_l rho(l) a(l), averaged over x and y. Two standard errors are left to chance.
     """
-    from scanseg.atoms import _poisson
+    from scanseg.atoms import _noise_statistics
 
     reach = 3
     lags = np.array(
@@ -643,7 +643,7 @@ def _correlation(fits: list[_Fit], sigma: FloatArray) -> float:
     sums = np.zeros((len(lags), 2))
     for fit in fits:
         middle = fit.patch.middle
-        _poisson.autocorrelation(
+        _noise_statistics.autocorrelation(
             fit.patch.data[middle], fit.model[middle], fit.weight[middle], lags, sums
         )
     power, pairs = sums[0]
@@ -680,12 +680,12 @@ def _blank(start: FloatArray, sigma_px: float) -> RefinedColumns:
 
 def _accept(columns: RefinedColumns, scene: _Scene, pilot: _Pilot, fit: _Fit) -> None:
     """Write the columns of a fitted tile into the table, those that pass as refined."""
-    from scanseg.atoms import _poisson
+    from scanseg.atoms import _error_bars, _joint_fit
 
     config, patch = scene.config, fit.patch
     count = len(fit.y)
     chi2, better, variance = np.zeros(count), np.zeros(count), np.zeros((count, 3))
-    _poisson.judge(
+    _joint_fit.judge(
         patch.data,
         fit.model,
         fit.weight,
@@ -701,7 +701,7 @@ def _accept(columns: RefinedColumns, scene: _Scene, pilot: _Pilot, fit: _Fit) ->
         chi2,
         better,
     )
-    _poisson.covariances(
+    _error_bars.covariances(
         fit.weight,
         fit.y,
         fit.x,
@@ -752,12 +752,12 @@ def _merged(fit: _Fit) -> Mask:
 
     Two Gaussians closer than 2 sigma are one peak; at 1 sigma no dose in use tells them apart.
     """
-    from scanseg.atoms import _poisson
+    from scanseg.atoms import _error_bars
 
     most = 4
     index = np.empty((len(fit.y), most), np.int64)
     distance2 = np.empty((len(fit.y), most))
-    _poisson.neighbours(fit.y, fit.x, float(fit.sigma.max()), index, distance2)
+    _error_bars.neighbours(fit.y, fit.x, float(fit.sigma.max()), index, distance2)
     strength = np.abs(fit.amplitude)
     number = np.arange(len(strength))[:, None]
     rival = strength[index]

@@ -1,0 +1,55 @@
+"""What the residuals of a fit tell about the noise: its variance against the signal, its grain."""
+
+# The types are numba's: one specialisation each.
+# mypy: disable-error-code="no-untyped-def,no-untyped-call,untyped-decorator,assignment"
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from scanseg.atoms._windows import compiled
+
+
+@compiled
+def noise_bins(data, model, weight, leverage, low, high, limit, count, level, square, freedom):
+    """Squared residuals, binned by the model: pixels, sum of mu, of r² and of 1 - leverage."""
+    bins = len(count)
+    scale = bins / (high - low)
+    height, width = data.shape
+    for i in range(height):
+        for j in range(width):
+            if weight[i, j] > 0:
+                m = model[i, j]
+                k = min(max(int((m - low) * scale), 0), bins - 1)
+                r = data[i, j] - m
+                if r * r <= limit[k]:
+                    count[k] += 1
+                    level[k] += m
+                    square[k] += r * r
+                    freedom[k] += 1 - min(leverage[i, j], np.float32(0.9))
+
+
+@compiled
+def autocorrelation(data, model, weight, lags, out):
+    """Sums of z(p) z(p + lag) and the number of pairs, z the standardised residual."""
+    height, width = data.shape
+    z = np.empty_like(data)
+    for i in range(height):
+        for j in range(width):
+            z[i, j] = (data[i, j] - model[i, j]) * math.sqrt(weight[i, j])
+    for k in range(len(lags)):
+        dy, dx = lags[k, 0], lags[k, 1]  # dy >= 0
+        first, last = max(0, -dx), width - max(0, dx)
+        for i in range(height - dy):
+            a = z[i, first:last]
+            b = z[i + dy, first + dx : last + dx]
+            u = weight[i, first:last]
+            v = weight[i + dy, first + dx : last + dx]
+            total = np.float32(0.0)
+            pairs = 0
+            for j in range(len(a)):
+                total += a[j] * b[j]
+                pairs += (u[j] > 0) and (v[j] > 0)
+            out[k, 0] += total
+            out[k, 1] += pairs
