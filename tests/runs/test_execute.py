@@ -347,3 +347,17 @@ def test_events_tell_every_image(bench, tools):
     ]
     assert images[1]["error"]
     assert json.dumps(events)
+
+
+def test_a_note_beside_an_image_calibrates_it_and_changes_its_results(bench, tools):
+    path = tools.write_tiff(bench.images / "a.tif", tools.spots(), calibrated=False)
+    bench.run()
+    row = bench.table("images.csv").iloc[0]
+    assert (row["calibration"], np.isnan(row["pixel_size_y_nm"])) == ("none", True)
+    path.with_name("a.tif.scanseg.yaml").write_text("pixel_size_nm: [0.02, 0.03]\n")
+    assert bench.run().n_done == 1  # computed anew, although the image itself is as it was
+    row = bench.table("images.csv").iloc[0]
+    assert (row["calibration"], row["pixel_size_x_nm"]) == ("sidecar", 0.03)
+    atoms = bench.table("atoms.csv")
+    np.testing.assert_allclose(atoms["y_nm"], atoms["y_px"] * 0.02)
+    assert bench.run().n_kept == 1

@@ -26,7 +26,7 @@ from scanseg.runs.plan import Plan, find_inputs
 from scanseg.runs.process import ModelProcessor, open_processor
 from scanseg.runs.settings import RunSettings, load_settings, setting_help, setting_lines
 
-__all__ = ["app", "predict_folder"]
+__all__ = ["app", "numbers", "predict_folder"]
 
 app = typer.Typer(pretty_exceptions_enable=False, add_completion=False)
 log = logging.getLogger("scanseg.cli")
@@ -97,7 +97,7 @@ def predict(
     verbosity = -1 if quiet else verbose
     start_logging(verbosity)
     options = {
-        "input.pixel_size_nm": _numbers(pixel_size_nm),
+        "input.pixel_size_nm": numbers(pixel_size_nm),
         "input.channel": channel,
         "machine.device": device,
         "output.save": None if save is None else [name.strip() for name in save.split(",")],
@@ -166,7 +166,8 @@ def predict_folder(
             raise
 
 
-def _numbers(text: str | None) -> list[float] | float | None:
+def numbers(text: str | None) -> list[float] | float | None:
+    """Pixel size as it was typed: one number, or "Y,X"."""
     if text is None:
         return None
     try:

@@ -1,11 +1,29 @@
 """Files to micrographs: one module a format family, chosen by what is in the file.
 
-``read`` gives the image of a file, ``read_channels`` everything image-like in it. A format joins
-by a module in this folder whose functions carry ``@reads(...)``.
+``read`` gives the image of a file, ``read_pfm`` amplitude, phase and topography of a PFM scan,
+``read_channels`` everything image-like, ``look_into`` what there is without loading it. A format
+joins by a module in this folder whose functions carry ``@reads(...)``.
 """
 
 from __future__ import annotations
 
-from scanseg.readers._read import format_names, read, read_channels
+from scanseg.readers._read import (
+    Contents,
+    format_names,
+    look_into,
+    read,
+    read_channels,
+    read_pfm,
+)
+from scanseg.readers._sidecar import SIDECAR_SUFFIX, sidecar_of
 
-__all__ = ["format_names", "read", "read_channels"]
+__all__ = [
+    "SIDECAR_SUFFIX",
+    "Contents",
+    "format_names",
+    "look_into",
+    "read",
+    "read_channels",
+    "read_pfm",
+    "sidecar_of",
+]

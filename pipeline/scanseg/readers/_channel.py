@@ -34,6 +34,11 @@ class Channel:
         As stored, for the memory check.
     pixel_size_nm
         Along (y, x); None where the file does not say.
+    metadata
+        What else the file says. Common entries: ``unit`` of the values, ``direction`` (trace or
+        retrace), ``line`` (main or nap), ``calibration``: where the pixel size comes from, taken
+        for ``vendor`` where nothing is said. ``format`` and ``dtype`` (as stored) are added when
+        the channel is opened.
     warnings
         What a user must know of this channel, one sentence each.
     reciprocal
@@ -70,15 +75,22 @@ class Channel:
                 return self.load(index)
 
         pixel_size_nm, doubts = _plausible(self.pixel_size_nm)
+        origin = self.metadata.get("calibration") or "vendor"
+        data = load(0)
         with library_errors_become_load_errors(path, format):
             first = Micrograph(
-                load(0),
+                data,
                 pixel_size_nm=pixel_size_nm,
                 signal=self.signal,
                 channel=self.name,
                 frame_time_s=self.frame_time_s,
                 source=str(path),
-                metadata={"format": format, **self.metadata},
+                metadata={
+                    "format": format,
+                    "dtype": data.dtype.newbyteorder("=").name,
+                    **self.metadata,
+                    "calibration": "none" if pixel_size_nm is None else origin,
+                },
                 warnings=(*self.warnings, *doubts, *warnings),
             )
         return first if self.n_frames == 1 else Stack(load, self.n_frames, first)

@@ -1,30 +1,58 @@
-"""The two entrances: the image of a file, and everything image-like in it."""
+"""The entrances: the image of a file, the three of a PFM scan, and everything image-like in it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from scanseg.errors import ConfigError, LoadError, NoImage, NotRecognised, Truncated
 from scanseg.micrograph import PLAUSIBLE_PIXEL_SIZE_NM, Micrograph, Signal, Stack
 from scanseg.readers._channel import Channel
+from scanseg.readers._choice import PFM_SIGNALS, choose, choose_pfm, says_which
 from scanseg.readers._registry import HEADER_BYTES, Reader, readers
 from scanseg.readers._safety import library_errors_become_load_errors
+from scanseg.readers._sidecar import read_sidecar
 
-__all__ = ["format_names", "read", "read_channels"]
+__all__ = ["Contents", "format_names", "look_into", "read", "read_channels", "read_pfm"]
 
-# Which of several channels is the image: atom columns are bright and separate in HAADF, so it
-# leads; a detector that is named leads one that is not.
-PREFERENCE = (
-    Signal.HAADF,
-    Signal.ADF,
-    Signal.ABF,
-    Signal.BF,
-    Signal.PFM_AMPLITUDE,
-    Signal.UNKNOWN,
-    Signal.PFM_PHASE,
-    Signal.TOPOGRAPHY,
-)
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Contents:
+    """What is in a file, before any pixel is loaded.
+
+    Parameters
+    ----------
+    path, format
+        The file, and the format that it is.
+    channels
+        Everything image-like, in the order of the file.
+    taken
+        The one that ``read`` opens.
+    warnings
+        What was chosen, where there was a choice.
+    """
+
+    path: Path
+    format: str
+    channels: tuple[Channel, ...]
+    taken: Channel
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def pfm(self) -> tuple[Channel, ...]:
+        """Amplitude, phase and topography that ``read_pfm`` opens; empty for other images."""
+        taken = choose_pfm(self.channels)
+        return taken if any(each.signal in PFM_SIGNALS[:2] for each in taken) else ()
+
+    def open(self) -> Micrograph | Stack:
+        """Open the channel that was taken."""
+        return self.taken.open(self.path, self.format, warnings=self.warnings)
+
+    def open_all(self) -> tuple[Micrograph | Stack, ...]:
+        """Open every channel."""
+        return tuple(each.open(self.path, self.format) for each in self.channels)
 
 
 def read(
@@ -36,8 +64,9 @@ def read(
     """Read the image of a file, or its movie.
 
     The format is recognised by the contents. Of several channels the one with the preferred signal
-    is taken (HAADF, ADF, ABF, BF, unnamed), then the largest, then the first; the others are named
-    in ``warnings``.
+    is taken (HAADF, ADF, ABF, BF, unnamed), retrace before trace, then the largest, then the first;
+    the others are named in ``warnings``. A note beside the file (``scan.tif.scanseg.yaml``) with
+    ``pixel_size_nm``, ``signal`` or ``channel`` overrides the file, and an argument the note.
 
     Parameters
     ----------
@@ -47,7 +76,9 @@ def read(
         Name of a channel (upper and lower case are alike), or its index in ``read_channels``.
     pixel_size_nm
         Calibration, one number or (y, x); overrides the file's own. Without it the file's
-        calibration is kept, or None where the file has none.
+        calibration is kept, or None where the file has none. ``metadata["calibration"]`` says where
+        it comes from: ``given``, ``sidecar``, a convention of the file such as ``imagej`` or
+        ``vendor``, or ``none``.
 
     Raises
     ------
@@ -61,26 +92,77 @@ def read(
     ...     file = Path(folder) / "scan.npy"
     ...     np.save(file, np.zeros((4, 6), np.float32))
     ...     image = read(file, pixel_size_nm=0.02)
-    >>> image.shape, image.pixel_size_nm
-    ((4, 6), (0.02, 0.02))
+    >>> image.shape, image.pixel_size_nm, image.metadata["calibration"]
+    ((4, 6), (0.02, 0.02), 'given')
     """
-    calibration = _calibration(pixel_size_nm)
-    file, reader, channels = _open(path)
-    chosen = _choose(file, reader.format, channels, channel)
-    warnings = () if channel is not None else _says_which(chosen, channels)
-    image = chosen.open(file, reader.format, warnings=warnings)
-    return image if calibration is None else image.with_pixel_size(calibration)
+    return look_into(path, channel=channel, pixel_size_nm=pixel_size_nm).open()
+
+
+def read_pfm(
+    path: str | Path, *, pixel_size_nm: float | tuple[float, float] | None = None
+) -> Mapping[Signal, Micrograph | Stack]:
+    """Read amplitude, phase and topography of a PFM scan, those of them that are there.
+
+    All three are of one pass: the retrace where there is one, the main scan before interleaved
+    ones, vertical before lateral. What was taken is said in ``warnings`` of each.
+
+    Raises
+    ------
+    NoImage
+        When there is neither amplitude nor phase.
+    """
+    contents = look_into(path, pixel_size_nm=pixel_size_nm)
+    taken = contents.pfm
+    if not taken:
+        raise NoImage(
+            contents.path,
+            "it holds neither an amplitude nor a phase of the piezoresponse.",
+            format=contents.format,
+            hint="Run scanseg check on it to see its channels.",
+        )
+    said = says_which(taken, contents.channels)
+    return {each.signal: each.open(contents.path, contents.format, warnings=said) for each in taken}
 
 
 def read_channels(path: str | Path) -> tuple[Micrograph | Stack, ...]:
     """Read every image and movie of a file, in the order in which the file holds them."""
+    return look_into(path).open_all()
+
+
+def look_into(
+    path: str | Path,
+    *,
+    channel: str | int | None = None,
+    pixel_size_nm: float | tuple[float, float] | None = None,
+) -> Contents:
+    """Find out what is in a file, and which of it would be read; the arguments are ``read``'s."""
+    given = _calibration(pixel_size_nm)
     file, reader, channels = _open(path)
-    return tuple(each.open(file, reader.format) for each in channels)
+    note = read_sidecar(file)
+    noted = _noted_calibration(file, note.pixel_size_nm)
+    size, origin = (given, "given") if given is not None else (noted, "sidecar")
+    if size is not None:
+        channels = [_calibrated(each, size, origin) for each in channels]
+    wanted = channel if channel is not None else note.channel
+    taken = choose(channels, wanted, path=file, format=reader.format)
+    warnings = () if wanted is not None else says_which([taken], channels)
+    if note.signal is not None:
+        named = replace(taken, signal=note.signal)
+        channels = [named if each is taken else each for each in channels]
+        taken = named
+    return Contents(file, reader.format, tuple(channels), taken, warnings)
 
 
 def format_names() -> tuple[str, ...]:
     """Formats that can be read, sorted."""
     return tuple(sorted(reader.format for reader in readers() if reader.readable))
+
+
+def _calibrated(channel: Channel, pixel_size_nm: tuple[float, float], origin: str) -> Channel:
+    metadata: dict[str, Any] = {**channel.metadata, "calibration": origin}
+    if channel.pixel_size_nm is not None:
+        metadata["file_pixel_size_nm"] = channel.pixel_size_nm
+    return replace(channel, pixel_size_nm=pixel_size_nm, metadata=metadata)
 
 
 def _open(path: str | Path) -> tuple[Path, Reader, Sequence[Channel]]:
@@ -129,55 +211,6 @@ def _recognise(file: Path, header: bytes) -> Reader:
     return next((reader for reader in fitting if suffix in reader.suffixes), fitting[0])
 
 
-def _choose(
-    file: Path, format: str, channels: Sequence[Channel], wanted: str | int | None
-) -> Channel:
-    if wanted is None:
-        # min() keeps the first of equals, so the order in the file is the last rule
-        return min(channels, key=_rank)
-    if isinstance(wanted, str):
-        alike = [each for each in channels if each.name.casefold() == wanted.strip().casefold()]
-        if alike:
-            return alike[0]
-        if not wanted.strip().isdecimal():
-            raise _no_such_channel(file, format, channels, wanted)
-    index = int(wanted)
-    if not 0 <= index < len(channels):
-        raise _no_such_channel(file, format, channels, wanted)
-    return channels[index]
-
-
-def _rank(channel: Channel) -> tuple[bool, int, int]:
-    return channel.reciprocal, PREFERENCE.index(channel.signal), -channel.n_pixels
-
-
-def _no_such_channel(
-    file: Path, format: str, channels: Sequence[Channel], wanted: str | int
-) -> NoImage:
-    return NoImage(
-        file,
-        f"there is no channel {wanted!r}; the file has {_named(channels)}.",
-        format=format,
-        hint="Give one of these names, or its index counted from 0.",
-    )
-
-
-def _says_which(chosen: Channel, channels: Sequence[Channel]) -> tuple[str, ...]:
-    others = [each for each in channels if each is not chosen]
-    if not others:
-        return ()
-    return (
-        f"The file holds {len(channels)} channels: {_named([chosen])} was taken, not "
-        f"{_named(others)}. Choose another with channel=.",
-    )
-
-
-def _named(channels: Sequence[Channel], at_most: int = 8) -> str:
-    names = [each.name or f"unnamed {each.shape[0]}x{each.shape[1]}" for each in channels]
-    more = f" and {len(names) - at_most} more" if len(names) > at_most else ""
-    return ", ".join(names[:at_most]) + more
-
-
 def _calibration(
     pixel_size_nm: float | tuple[float, float] | None,
 ) -> tuple[float, float] | None:
@@ -192,3 +225,14 @@ def _calibration(
             hint="Give the distance between two pixels in nanometres, one number or (y, x).",
         )
     return float(pixel_size_nm[0]), float(pixel_size_nm[1])
+
+
+def _noted_calibration(
+    file: Path, pixel_size_nm: float | tuple[float, float] | None
+) -> tuple[float, float] | None:
+    try:
+        return _calibration(pixel_size_nm)
+    except ConfigError as error:
+        raise LoadError(
+            file, f"the note beside it is wrong: {error.reason}", format="sidecar", hint=error.hint
+        ) from error

@@ -279,6 +279,7 @@ def _row(outcome: Outcome, *, ok: bool) -> dict[str, Any]:
         "width_px": image.shape[1],
         "pixel_size_y_nm": size[0] if size else None,
         "pixel_size_x_nm": size[1] if size else None,
+        "calibration": image.metadata.get("calibration", ""),
         "signal": str(image.signal),
         "spacing_px": None if spacing_px is None else round(spacing_px, 4),
         "spacing_nm": None if spacing_nm is None else round(spacing_nm, 6),

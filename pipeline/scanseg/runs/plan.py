@@ -92,7 +92,7 @@ class _Found:
 def find_inputs(
     paths: Sequence[Path],
     *,
-    output: Path,
+    output: Path | None,
     taken: Callable[[str], Path | None] = lambda name: None,
 ) -> Plan:
     """List the files below some files and folders.
@@ -102,7 +102,7 @@ def find_inputs(
     paths
         Files, and folders to search recursively. Hidden files and the output folder are left out.
     output
-        Folder of the results; it may lie inside an input folder.
+        Folder of the results; it may lie inside an input folder. None where nothing is written.
     taken
         Returns the file that has used a name in an earlier run into the same folder, or None.
 
@@ -113,15 +113,16 @@ def find_inputs(
     """
     found: list[_Found] = []
     skipped: list[Skipped] = []
+    results = None if output is None else Path(os.path.abspath(output))
     for path in paths:
         here = Path(os.path.abspath(path))
-        if here == Path(os.path.abspath(output)):
+        if here == results:
             raise ConfigError(
                 f"{path} is the folder of the images and of the results.",
                 hint="Name another folder with -o; inputs stay as they are.",
             )
         if here.is_dir():
-            for item in _walk(here, Path(os.path.abspath(output))):
+            for item in _walk(here, results):
                 (found if isinstance(item, _Found) else skipped).append(item)  # type: ignore[arg-type]
         elif here.exists():
             found.append(_Found(here, here.parent, expected=True))
@@ -132,7 +133,7 @@ def find_inputs(
     return Plan(tuple(sorted(files, key=lambda file: file.name)), tuple(skipped))
 
 
-def _walk(root: Path, output: Path) -> Iterator[_Found | Skipped]:
+def _walk(root: Path, output: Path | None) -> Iterator[_Found | Skipped]:
     visited = set()
     for folder, folders, names in os.walk(root, followlinks=True):
         here = Path(folder)

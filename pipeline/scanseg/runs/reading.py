@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 from scanseg.errors import NotRecognised, ScansegError
 from scanseg.micrograph import Micrograph, Stack
@@ -68,7 +69,7 @@ class Reading:
             content = key = ""
             try:
                 content = content_checksum(file.path)
-                key = result_key(content, self._checksum, self._dumped)
+                key = result_key(content + _note(file.path), self._checksum, self._dumped)
                 if (kept := self._kept(file, key)) is not None:
                     yield Frame(file, content, key, kept=kept)
                 else:
@@ -141,6 +142,14 @@ class Reading:
         except ScansegError as error:
             return frame.refused(failure_of(error, "check", frame.file.name))
         return frame
+
+
+def _note(path: Path) -> str:
+    """Checksum of the note beside a file, which decides its calibration; empty without one."""
+    from scanseg.readers import sidecar_of
+
+    note = sidecar_of(path)
+    return content_checksum(note) if note.is_file() else ""
 
 
 def _since(started: float) -> float:

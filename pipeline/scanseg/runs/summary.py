@@ -21,6 +21,7 @@ IMAGE_COLUMNS = (
     "width_px",
     "pixel_size_y_nm",
     "pixel_size_x_nm",
+    "calibration",
     "signal",
     "spacing_px",
     "spacing_nm",

@@ -1,0 +1,146 @@
+"""Which channel is taken: rules on names and signals, each seen in files of microscopes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from scanseg.errors import LoadError, NoImage
+from scanseg.micrograph import Signal
+from scanseg.readers import look_into, read, read_pfm
+from scanseg.readers._channel import Channel
+from scanseg.readers._choice import choose, choose_pfm
+
+AMPLITUDE, PHASE, HEIGHT = Signal.PFM_AMPLITUDE, Signal.PFM_PHASE, Signal.TOPOGRAPHY
+
+
+def channel(name: str, signal: Signal, **facts: object) -> Channel:
+    shape = facts.pop("shape", (37, 23))
+    facts.setdefault("direction", "retrace" if name.endswith("Retrace") else "trace")
+    return Channel(
+        name=name,
+        signal=signal,
+        shape=shape,  # type: ignore[arg-type]
+        load=lambda index: np.zeros(shape),  # type: ignore[call-overload]
+        metadata=facts,
+    )
+
+
+DART = [
+    channel("HeightTrace", HEIGHT),
+    channel("HeightRetrace", HEIGHT),
+    channel("NapAmplitudeRetrace", AMPLITUDE, line="nap"),
+    channel("LatAmplitudeRetrace", AMPLITUDE, lateral=True),
+    channel("Amplitude2Retrace", AMPLITUDE),
+    channel("Amplitude1Trace", AMPLITUDE),
+    channel("Amplitude1Retrace", AMPLITUDE),
+    channel("Phase2Retrace", PHASE),
+    channel("Phase1Trace", PHASE),
+    channel("Phase1Retrace", PHASE),
+    channel("FrequencyRetrace", Signal.UNKNOWN),
+]
+
+
+def test_of_a_dual_frequency_scan_the_first_sideband_of_the_retrace_is_taken() -> None:
+    taken = [each.name for each in choose_pfm(DART)]
+    assert taken == ["Amplitude1Retrace", "Phase1Retrace", "HeightRetrace"]
+    assert [each.name for each in choose_pfm(DART[::-1])] == taken
+
+
+def test_the_direction_of_the_amplitude_decides_for_all() -> None:
+    one_way = [
+        channel("AmplitudeTrace", AMPLITUDE),
+        channel("PhaseRetrace", PHASE),
+        channel("PhaseTrace", PHASE),
+        channel("HeightRetrace", HEIGHT),
+    ]
+    # a trace belongs to a trace; a topography of the retrace is better than none
+    taken = [each.name for each in choose_pfm(one_way)]
+    assert taken == ["AmplitudeTrace", "PhaseTrace", "HeightRetrace"]
+
+
+def test_a_channel_of_another_raster_does_not_belong_to_the_scan() -> None:
+    scan = [channel("PhaseTrace", PHASE), channel("HeightTrace", HEIGHT, shape=(8, 8))]
+    assert [each.name for each in choose_pfm(scan)] == ["PhaseTrace"]
+
+
+def test_haadf_leads_whatever_is_larger(tmp_path: Path) -> None:
+    channels = [
+        channel("EDS Ti", Signal.UNKNOWN, shape=(512, 512)),
+        channel("BF", Signal.BF),
+        channel("HAADF", Signal.HAADF, shape=(16, 16)),
+    ]
+    assert choose(channels, None, path=tmp_path, format="").name == "HAADF"
+    assert choose(channels, "bf", path=tmp_path, format="").name == "BF"
+    assert choose(channels, "0", path=tmp_path, format="").name == "EDS Ti"
+    with pytest.raises(NoImage, match="EDS Ti, BF, HAADF"):
+        choose(channels, 3, path=tmp_path, format="")
+
+
+def test_an_image_is_no_piezoresponse(tmp_path: Path) -> None:
+    np.save(tmp_path / "scan.npy", np.zeros((20, 30), np.float32))
+    with pytest.raises(NoImage, match="neither"):
+        read_pfm(tmp_path / "scan.npy")
+
+
+@pytest.fixture
+def scan_file(tmp_path: Path) -> Path:
+    """HDF5 with a HAADF and a BF image, without a calibration."""
+    path = tmp_path / "scan.h5"
+    with h5py.File(path, "w") as file:
+        file["BF"] = np.arange(600, dtype=np.uint16).reshape(20, 30)
+        file["HAADF"] = np.arange(600, dtype=np.uint16).reshape(20, 30) + 1
+    return path
+
+
+def note(path: Path, text: str) -> None:
+    path.with_name(path.name + ".scanseg.yaml").write_text(text, encoding="utf-8")
+
+
+def test_a_note_beside_a_file_calibrates_it_and_is_named_as_the_origin(scan_file: Path) -> None:
+    assert read(scan_file).metadata["calibration"] == "none"
+    note(scan_file, "pixel_size_nm: [0.02, 0.03]\nsignal: ABF\nchannel: BF\n")
+    image = read(scan_file)
+    assert (image.channel, image.signal) == ("BF", Signal.ABF)
+    assert image.pixel_size_nm == (0.02, 0.03)
+    assert image.metadata["calibration"] == "sidecar"
+    assert image.warnings == ()
+
+
+def test_what_is_given_overrides_the_note(scan_file: Path) -> None:
+    note(scan_file, "pixel_size_nm: 0.02\nchannel: BF\n")
+    image = read(scan_file, pixel_size_nm=0.05, channel="haadf")
+    assert (image.channel, image.pixel_size_nm) == ("HAADF", (0.05, 0.05))
+    assert image.metadata["calibration"] == "given"
+
+
+def test_a_note_holds_for_every_channel_but_its_signal_for_the_one_it_takes(
+    scan_file: Path,
+) -> None:
+    note(scan_file, "pixel_size_nm: 0.02\nsignal: ADF\n")
+    images = look_into(scan_file).open_all()
+    assert {each.pixel_size_nm for each in images} == {(0.02, 0.02)}
+    assert [str(each.signal) for each in images] == ["BF", "ADF"]
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("pixelsize: 0.02", "pixel_size_nm"),
+        ("pixel_size_nm: -1", "pixel_size_nm"),
+        ("pixel_size_nm: 1e12", "outside"),
+        ("signal: HADF", "signal"),
+        ("0.02", "no settings"),
+        ("{", "YAML"),
+    ],
+)
+def test_a_wrong_note_is_an_error_not_a_guess(scan_file: Path, text: str, reason: str) -> None:
+    note(scan_file, text)
+    with pytest.raises(LoadError, match=reason) as caught:
+        read(scan_file)
+    assert caught.value.path == scan_file
+    assert caught.value.format == "sidecar"
+    assert caught.value.hint
