@@ -169,12 +169,57 @@ def test_columns_at_the_border_are_kept_and_flagged():
     assert columns.position_err_px[0, 0] > 1.3 * columns.position_err_px[2, 0]
 
 
+def mirrored_starts(truth, shape, spacing, rng):
+    """What a network finds that sees the image mirrored at its border, in the order of `truth`.
+
+    Columns whose centre is up to half a spacing outside show a ridge on the last pixels.
+    """
+    last = np.array(shape) - 1.0
+    outside = np.maximum(-0.5 - truth, truth - last - 0.5).max(axis=1)
+    start = np.clip(truth + rng.normal(0, 0.03 * spacing, truth.shape), 0, last)
+    return start, outside < 0.45 * spacing
+
+
+@pytest.mark.parametrize("widths", [0.15, 0.22, 0.3])
+@pytest.mark.parametrize("angle_deg", [3, 29])
+def test_flanks_of_columns_outside_are_told_from_columns(widths, angle_deg):
+    rng = np.random.default_rng(angle_deg)
+    spacing, shape = 13.0, (170, 205)
+    turn = np.exp(1j * np.deg2rad(angle_deg))
+    sites = (np.arange(-30, 30)[:, None] + 1j * np.arange(-30, 30)).ravel() * spacing * turn
+    truth = np.stack([sites.imag + 80.3, sites.real + 97.1], axis=1)
+    truth = truth[((truth > -spacing) & (truth < np.array(shape) + spacing)).all(axis=1)]
+    peak = 3000 / (2 * np.pi * (widths * spacing) ** 2)
+    image = rng.poisson(render(shape, truth, peak, widths * spacing, 0.15 * peak))
+    start, seen = mirrored_starts(truth, shape, spacing, rng)
+    columns = refine_columns(image, start[seen], spacing_px=spacing)
+    room = np.minimum(truth + 0.5, np.array(shape) - 0.5 - truth).min(axis=1)[seen]
+    assert (room < 0).sum() > 15
+    # Errors at the border are 0.1 to 0.5 px; a column that is a pixel out may pass for one inside.
+    assert columns.inside[room > 0.3].all()
+    # Of a column three widths out nothing is left but noise: one of twenty may look like a column.
+    assert columns.inside[room < -1.5].sum() <= 1
+    away = np.abs(columns.position_px - truth[seen])[room > 0].max(axis=1)
+    assert (away < spacing / 4).all()
+
+
+def test_an_untrusted_start_on_the_last_pixels_is_no_column(crystal):
+    _, image, start = crystal
+    flat = np.array([(149.0, 20.0), (60.0, 130.0), (149.0, 105.0)])
+    wide = np.pad(image, ((0, 20), (0, 20)), constant_values=30)[:150, :131]
+    columns = refine_columns(wide, np.vstack([start, flat]), spacing_px=10.0)
+    lost = ~columns.fit_ok[-3:]
+    assert not columns.inside[-3:][lost].any()
+    assert columns.inside[: len(start)].all()
+
+
 def test_what_cannot_be_fitted_is_flagged_and_stays_where_it_was(crystal):
     _, image, start = crystal
     strays = np.array([(15.0, 15.0), (-30.0, 5.0), (np.nan, 8.0), (200.0, 500.0)])
     columns = refine_columns(image, np.vstack([start, strays]), spacing_px=10.0)
     assert columns.fit_ok[:-4].mean() > 0.97
     assert not columns.fit_ok[-3:].any()
+    assert columns.inside[-4:].tolist() == [True, False, False, False]
     lost = ~columns.fit_ok
     before = np.vstack([start, strays])[lost]
     assert np.array_equal(columns.position_px[lost], before, equal_nan=True)

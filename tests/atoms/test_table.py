@@ -28,7 +28,7 @@ def truth():
     return position + rng.uniform(-1, 1, position.shape)
 
 
-def predicted(truth, *, pixel_size_nm=None, spacing=None, grid_shape=SHAPE, n_hidden=0):
+def predicted(truth, *, pixel_size_nm=None, spacing=None, grid_shape=SHAPE, n_hidden=0, ridges=0):
     """An image of columns of 400 counts, and a map that places them to half a pixel."""
     rng = np.random.default_rng(5)
     n = len(truth)
@@ -37,6 +37,8 @@ def predicted(truth, *, pixel_size_nm=None, spacing=None, grid_shape=SHAPE, n_hi
     image = rng.poisson(30 + render_columns(SHAPE, truth, peak, 2.6, np.zeros(SHAPE[0])))
     grid = Grid(SHAPE, grid_shape)
     seen = grid.to_grid(truth + rng.uniform(-0.4, 0.4, truth.shape))
+    if ridges:  # the last columns are outside: the network puts them on the last pixels
+        seen[-ridges:] = seen[-ridges:].clip(0, np.array(grid_shape) - 1)
     y, x = np.mgrid[: grid_shape[0], : grid_shape[1]]
     maps = np.zeros((2, *grid_shape))
     for index, (cy, cx) in enumerate(seen):
@@ -123,6 +125,16 @@ def test_what_cannot_be_fitted_keeps_its_place_without_errors(truth):
     assert atoms[bad][["y_err_px", "x_err_px"]].isna().all(axis=None)
     assert atoms[bad][["y_px", "x_px"]].notna().all(axis=None)
     assert atoms[~bad][["y_err_px", "x_err_px"]].gt(0).all(axis=None)
+
+
+def test_flanks_of_columns_outside_are_left_out(truth):
+    beyond = np.array([(114.0, 40.0), (60.0, 154.5)])
+    atoms = find_atoms(
+        predicted(np.vstack([truth, beyond]), spacing=Spacing(SPACING_PX, "lattice"), ridges=2)
+    )
+    assert len(atoms) == len(truth)
+    np.testing.assert_array_equal(atoms.atom, np.arange(len(truth)))
+    matched(atoms, truth)
 
 
 def test_a_table_without_rows():

@@ -189,8 +189,8 @@ def block_means(block):
 def fit_tile(
     data,  # (h, w) float32
     used,  # (h, w) float32: 1 where a pixel counts, 0 elsewhere
-    start_y,  # (N,) float64
-    start_x,
+    lowest,  # (N, 2) float64: columns stay between these positions (y, x)
+    highest,
     y,  # (N,) float64, changed in place
     x,
     amplitude,
@@ -202,7 +202,6 @@ def fit_tile(
     noise,  # alpha, beta, floor
     rows,
     cols,
-    max_shift,
     width_prior,  # information on ln(sigma) that the start value carries; 0: widths are fixed
     reject,
     least_steps,
@@ -335,7 +334,7 @@ def fit_tile(
             _turn(pb, turn, zb)
             _turn(pw, turn, zw)
 
-        # the step, bounded: half a width at a time, max_shift from the start altogether
+        # the step, bounded: half a width at a time
         share_amplitudes(sb, share, y, x, pitch, sc)
         _add(nodes, 1.0, sb)
         width_step = 0.0
@@ -350,8 +349,8 @@ def fit_tile(
                 dy /= far
                 dx /= far
             shift[n] = math.sqrt(max(dy * dy * block[n, 3], dx * dx * block[n, 5]))
-            y[n] = min(max(y[n] + dy, start_y[n] - max_shift), start_y[n] + max_shift)
-            x[n] = min(max(x[n] + dx, start_x[n] - max_shift), start_x[n] + max_shift)
+            y[n] = min(max(y[n] + dy, lowest[n, 0]), highest[n, 0])
+            x[n] = min(max(x[n] + dx, lowest[n, 1]), highest[n, 1])
     return model, weight, block, shift, width_information, steps
 
 
