@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from scanseg.bundle import Model, ModelClass, ModelContract, Sampling
+from scanseg.bundle import Model, ModelClass, ModelContract, Normalisation, Sampling
 from scanseg.inference.sampling import choose_sampling
-from scanseg.micrograph import Micrograph
+from scanseg.micrograph import Micrograph, Signal
 from scanseg.preprocess import measure_range
 from scanseg.simulate.imaging import render_columns
 
@@ -127,3 +127,23 @@ def test_noise_has_no_columns():
     assert found.spacing.method in ("none", "isolated")
     if found.spacing.method == "none":
         assert "No atom column" in found.warnings[0]
+
+
+@pytest.mark.parametrize(
+    ("signal", "upside_down", "dark"),
+    [
+        (Signal.UNKNOWN, False, False),
+        (Signal.UNKNOWN, True, True),  # the image itself shows it
+        (Signal.ABF, True, True),
+        (Signal.HAADF, True, False),  # the file says that columns are bright
+    ],
+)
+def test_columns_are_dark_where_the_signal_or_the_image_says_so(signal, upside_down, dark):
+    counts = lattice(14.0)
+    data = counts.max() - counts if upside_down else counts
+    image = Micrograph(data, signal=signal)
+    found = choose_sampling(image, MODEL, MatchedFilter(), measure_range(data, Normalisation()))
+    assert found.intensity.dark_columns is dark
+    assert any("darker" in text for text in found.warnings) is (dark and signal is Signal.UNKNOWN)
+    if upside_down == dark:
+        assert found.spacing.spacing_px == pytest.approx(14.0, rel=0.05)

@@ -1,5 +1,7 @@
 """Range, gaps, spikes and surroundings, each against numbers worked out by hand."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -148,3 +150,14 @@ def test_sparse_counts_have_a_range():
     found = measure_range(data, PLAIN)
     assert found.low == 0
     assert found.high == 1
+
+
+def test_dark_columns_become_bright():
+    data = lattice()
+    bright = measure_range(data, PLAIN)
+    upside_down = (1000 - data).astype(np.float32)
+    dark = replace(measure_range(upside_down, PLAIN), dark_columns=True)
+    # Percentiles of the turned image are those of the image up to the interpolation between ranks.
+    np.testing.assert_allclose(
+        normalise(upside_down, dark, PLAIN), normalise(data, bright, PLAIN), atol=1e-3
+    )

@@ -84,7 +84,7 @@ def test_a_training_leaves_a_model_that_works(trained):
     assert model.folder == run / "tiny"
     opened = load_model(model.folder)
     assert self_test(opened).passed
-    assert opened.contract.sampling.spacing_px == 12
+    assert opened.contract.sampling.spacing_px == 8
     assert 0.2 <= opened.contract.threshold <= 0.7
     card = (model.folder / "README.md").read_text()
     assert "20 patches of 64² pixels (10 steps of\n2)" in card

@@ -27,14 +27,14 @@ def bumps(position, heights):
     return bump.astype(np.float32)
 
 
-def patch_of(position, *, visible=None, counts=1000.0, class_map=None):
+def patch_of(position, *, visible=None, snr=20.0, class_map=None):
     return Patch(
         image=np.zeros(SHAPE, np.float32),
         class_map=np.zeros(SHAPE, np.uint8) if class_map is None else class_map,
         position_px=position,
         visible=np.ones(len(position), bool) if visible is None else visible,
         spacing_px=12.0,
-        counts=counts,
+        snr=snr,
     )
 
 
@@ -62,12 +62,12 @@ def test_hidden_columns_count_neither_way():
         assert (score.precision, score.recall, score.f1) == (1, 1, 1)
 
 
-def test_bright_patches_are_scored_apart():
+def test_clear_patches_are_scored_apart():
     truth = grid_positions()
-    patches = [patch_of(truth, counts=1000.0), patch_of(truth, counts=20.0)]
+    patches = [patch_of(truth, snr=20.0), patch_of(truth, snr=2.0)]
     found = [bumps(truth, np.ones(len(truth))), np.zeros(SHAPE, np.float32)]
     score = score_detection(patches, found, threshold=0.5)
-    assert score.f1_bright == 1
+    assert score.f1_clear == 1
     assert score.f1 == pytest.approx(2 / 3)
 
 

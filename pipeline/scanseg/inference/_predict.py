@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from numpy.typing import ArrayLike
 
 from scanseg.bundle import Model
@@ -11,7 +13,7 @@ from scanseg.inference.engines import Engine, open_engine
 from scanseg.inference.prediction import Prediction
 from scanseg.inference.sampling import Spacing, choose_sampling
 from scanseg.inference.settings import InferenceConfig
-from scanseg.micrograph import Micrograph, Stack, as_micrograph
+from scanseg.micrograph import Micrograph, Signal, Stack, as_micrograph
 from scanseg.preprocess import Grid, measure_range
 
 __all__ = ["predict"]
@@ -71,9 +73,13 @@ def predict(
     if grid is None:
         sampled = choose_sampling(measured, model, engine, intensity)
         grid, spacing, warnings = sampled.grid, sampled.spacing, sampled.warnings
+        intensity = sampled.intensity
         found = sampled.seen if config.augment == "none" else None
     elif grid.image_shape != measured.shape:
         raise ValueError(f"a grid for {grid.image_shape} and an image of {measured.shape}")
+    else:
+        dark = measured.signal in (Signal.ABF, Signal.BF)
+        intensity = replace(intensity, dark_columns=dark)
     if found is None:
         found = segment(measured.data, grid, intensity, engine, contract, config=config)
     return Prediction(

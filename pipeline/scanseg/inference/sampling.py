@@ -3,15 +3,18 @@
 The autocorrelation proposes a repeat, the network finds columns at the sampling that follows, and
 the distance of nearest columns it finds corrects the sampling. Where nothing repeats (single atoms,
 few unit cells) the network looks at a ladder of samplings and the most convincing one is taken.
+Networks know bright columns. Dark ones are turned into bright ones first, where the file says that
+they are dark, or where it says nothing and the image does.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 from scipy.spatial import cKDTree
 
 from scanseg.bundle import Model
@@ -28,10 +31,10 @@ __all__ = ["Sampled", "Spacing", "choose_sampling"]
 
 # A grid up to this side is looked at as a whole, and what was seen there is the prediction if its
 # sampling is kept: the common image of 512 pixels is not computed twice.
-WHOLE_PX = 640
+WHOLE_PX = 512
 # Sides of the windows that the network looks at elsewhere: to judge a sampling, and for a glance.
-PROBE_PX = 320
-GLANCE_PX = 160
+PROBE_PX = 224
+GLANCE_PX = 128
 # Windows start and end at multiples of this, which every network takes.
 BLOCK_PX = 32
 # Networks are trained from about 0.5 to 1.5 of their spacing; inside of these no step is needed.
@@ -45,8 +48,11 @@ CONVINCING = 0.08
 CLOSER = 0.6
 # and are seen with a conviction of 0.3 to 0.6 there; noise from too close by had up to 0.2.
 SURE = 0.3
-# Most images without a word on their signal are dark-field: dark columns count less.
-OTHER_CONTRAST = 0.3
+# Skewness of an image of columns at their sampling, smoothed by so much of their distance: bright
+# spots make it positive. Dark-field images, real and simulated, had -0.1 to 2.5 (honeycombs, whose
+# holes are deep, the lowest); bright-field ones -1.3 to -0.3.
+SKEW_SMOOTHING = 1 / 6
+DARK_SKEW = -0.2
 # Quartiles of the distances of nearest columns lie this close in a lattice, as a part of their
 # median; points strewn at random have 0.8.
 REGULAR = 0.4
@@ -58,6 +64,11 @@ SHORTEST_PX = 5.0
 # Columns of real crystals are 0.1 to 0.6 nm apart.
 PLAUSIBLE_NM = (0.07, 0.7)
 
+
+TAKEN_FOR_DARK = (
+    "The file does not say what was detected; columns are taken to be darker than what surrounds "
+    "them, as in bright-field images, because the image looks so."
+)
 
 SpacingMethod = Literal["lattice", "search", "isolated", "none"]
 
@@ -90,6 +101,8 @@ class Sampled:
         How to sample the image.
     spacing
         Distance of the columns.
+    intensity
+        Range of the image, and whether its columns are dark.
     seen
         The network's output on that grid, if it was computed on the way.
     warnings
@@ -98,6 +111,7 @@ class Sampled:
 
     grid: Grid
     spacing: Spacing
+    intensity: IntensityRange
     seen: Segmentation | None = None
     warnings: tuple[str, ...] = ()
 
@@ -121,8 +135,6 @@ class _View:
         Columns an image pixel squared, counting only what is certain: from 0 at p = 0.7 to 1.
     irregularity
         Distance of the quartiles of the distances of nearest columns, over their median.
-    trust
-        1 where the columns' contrast is that of the signal, less where it is the other.
     whole
         Everything the network saw, if it looked at the whole grid.
     """
@@ -133,7 +145,6 @@ class _View:
     support: float
     certain_px2: float
     irregularity: float
-    trust: float
     whole: Segmentation | None
 
     @property
@@ -155,7 +166,7 @@ class _View:
         if not self.conclusive:
             return 0.0
         away = np.log(self.ratio) / (0.35 if self.ratio < 1 else 1.0)
-        return float(self.trust * self.support * np.exp(-0.5 * away**2))
+        return float(self.support * np.exp(-0.5 * away**2))
 
     @property
     def good(self) -> bool:
@@ -179,32 +190,32 @@ def choose_sampling(
     intensity
         Range of the image.
     """
-    aspect = _aspect(image)
     lattice = estimate_lattice_spacing(image.data, intensity)
-    judge = _Judge(image, model, engine, intensity, aspect)
-    view = _follow(judge, lattice.spacing_px) if lattice else None
-    method: SpacingMethod = "lattice"
-    if view is None:
-        view, method = _search(judge), "search"
-    view = _closer_pairs(judge, view)
-    if not view.n_columns:
-        method = "none"
-    elif not view.conclusive or view.irregularity > REGULAR:
-        method = "isolated"
+    start_px = lattice.spacing_px if lattice else None
+    known_dark = image.signal in (Signal.ABF, Signal.BF)
+    judge = _Judge(image, model, engine, replace(intensity, dark_columns=known_dark))
+    view, method = _best_view(judge, start_px)
+    warnings: tuple[str, ...] = ()
+    if image.signal is Signal.UNKNOWN and judge.skewness(view.spacing_px) < DARK_SKEW:
+        other = _Judge(image, model, engine, replace(intensity, dark_columns=True))
+        dark, dark_method = _best_view(other, start_px)
+        if dark.n_columns:
+            judge, view, method = other, dark, dark_method
+            warnings = (TAKEN_FOR_DARK,)
     spacing_px = view.nearest_px if method in ("lattice", "search") else view.spacing_px
     spacing = Spacing(spacing_px, method)
-    return Sampled(judge.grid(view.spacing_px), spacing, view.whole, _doubts(image, spacing))
+    warnings += _doubts(image, spacing)
+    return Sampled(judge.grid(view.spacing_px), spacing, judge.intensity, view.whole, warnings)
 
 
 class _Judge:
     """Looks at an image through a network, at any sampling."""
 
     def __init__(
-        self, image: Micrograph, model: Model, engine: Engine, intensity: IntensityRange,
-        aspect: tuple[float, float],
-    ) -> None:  # fmt: skip
+        self, image: Micrograph, model: Model, engine: Engine, intensity: IntensityRange
+    ) -> None:
         self._image, self._contract, self._engine = image, model.contract, engine
-        self._intensity, self._aspect = intensity, aspect
+        self.intensity, self._aspect = intensity, _aspect(image)
         self._target_px = model.contract.spacing_px
 
     def grid(self, spacing_px: float) -> Grid:
@@ -228,7 +239,7 @@ class _Judge:
             probability = [self._seen(grid, window) for window in windows]
         elif max(grid.shape) <= WHOLE_PX:
             whole = segment(
-                self._image.data, grid, self._intensity, self._engine, self._contract,
+                self._image.data, grid, self.intensity, self._engine, self._contract,
                 config=InferenceConfig(),
             )  # fmt: skip
             probability = [whole.foreground.astype(np.float32) / np.float32(255)]
@@ -236,66 +247,44 @@ class _Judge:
             windows = _probes(grid, 2, PROBE_PX)
             probability = [self._seen(grid, window) for window in windows]
         found = [self._tops(each.sum(0)) for each in probability]
-        pairs = [_nearest_pairs(position) for position, _ in found]
-        nearest = np.concatenate([distance for distance, _ in pairs])
+        nearest = np.concatenate([_nearest(position) for position, _ in found])
         certain = np.concatenate([height for _, height in found])
         lower, middle, upper = (
             np.percentile(nearest, (25, 50, 75)) if len(nearest) else (np.nan, np.nan, np.nan)
         )
         cells = sum(each[0].size for each in probability) / self._target_px**2
         support = float(np.clip(2 * certain - 1, 0, 1).sum()) / cells
-        trust = self._trust(grid, windows, [position for position, _ in found], pairs)
         sure = float(np.clip((certain - 0.7) / 0.3, 0, 1).sum()) / cells
         return _View(
             spacing_px,
             n_columns=len(certain),
             ratio=float(middle) / self._target_px,
             support=support,
-            certain_px2=trust * sure / spacing_px**2,
+            certain_px2=sure / spacing_px**2,
             irregularity=float((upper - lower) / middle),
-            trust=trust,
             whole=whole,
         )
 
+    def skewness(self, spacing_px: float) -> float:
+        """Third moment of a window in the middle: above 0 for bright spots, below for dark ones."""
+        grid = self.grid(spacing_px)
+        tile = self._tile(grid, _probes(grid, 1, PROBE_PX)[0])[: grid.shape[0], : grid.shape[1]]
+        smooth = ndimage.gaussian_filter(tile, SKEW_SMOOTHING * self._target_px)
+        smooth -= smooth.mean()
+        upright = -1.0 if self.intensity.dark_columns else 1.0
+        spread = float(np.mean(smooth**2))
+        return upright * float(np.mean(smooth**3)) / spread**1.5 if spread > 0 else 0.0
+
     def _seen(self, grid: Grid, window: Window) -> FloatImage:
         """Foreground probability (C - 1, h, w) of the part of a window that lies on the grid."""
-        sampled = resample_window(self._image.data, grid, window, self._intensity)
-        tile = normalise(sampled, self._intensity, self._contract.normalisation)
-        logits = self._engine.logits(tile[None, None])
+        logits = self._engine.logits(self._tile(grid, window)[None, None])
         probability = foreground_probability(logits, temperature=self._contract.temperature)[0]
         return np.asarray(probability[:, : grid.shape[0], : grid.shape[1]], np.float32)
 
-    def _trust(
-        self, grid: Grid, windows: list[Window], found: list[NDArray[np.float64]],
-        pairs: list[tuple[NDArray[np.float64], NDArray[np.intp]]],
-    ) -> float:  # fmt: skip
-        """Whether columns are bright or dark, as the signal should show them.
-
-        The holes of a honeycomb are a dark lattice too. Intensities at columns are compared with
-        those half-way between neighbours.
-        """
-        at, between = [], []
-        for window, position, (_, index) in zip(windows, found, pairs, strict=True):
-            if len(index):
-                corner = np.array([window.top, window.left])
-                at.append(self._intensities(grid, position + corner))
-                between.append(self._intensities(grid, (position + position[index]) / 2 + corner))
-        if not at:
-            return 1.0
-        dark = float(np.mean(np.concatenate(at))) < float(np.mean(np.concatenate(between)))
-        signal = self._image.signal
-        if signal in (Signal.ABF, Signal.BF):
-            return 1.0 if dark else OTHER_CONTRAST
-        known_bright = signal in (Signal.HAADF, Signal.ADF)
-        return (0.0 if known_bright else OTHER_CONTRAST) if dark else 1.0
-
-    def _intensities(self, grid: Grid, position: NDArray[np.float64]) -> FloatImage:
-        """Measured values at positions on the grid, shape (N,)."""
-        pixel = np.round(grid.to_image(position)).astype(int)
-        pixel = np.clip(pixel, 0, np.array(self._image.shape) - 1)
-        value = self._image.data[pixel[:, 0], pixel[:, 1]].astype(np.float32)
-        low, high = self._intensity.low, self._intensity.high
-        return np.asarray(np.clip(np.nan_to_num(value, nan=low), low, high), np.float32)
+    def _tile(self, grid: Grid, window: Window) -> FloatImage:
+        """What the network gets to see of a window."""
+        sampled = resample_window(self._image.data, grid, window, self.intensity)
+        return normalise(sampled, self.intensity, self._contract.normalisation)
 
     def _tops(self, probability: FloatImage) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
         return find_peaks(
@@ -316,6 +305,20 @@ class _Judge:
         return [float(spacing) for spacing in np.geomspace(low, high, steps)]
 
 
+def _best_view(judge: _Judge, start_px: float | None) -> tuple[_View, SpacingMethod]:
+    """The view in which columns are seen best, and how it was found."""
+    view = _follow(judge, start_px) if start_px else None
+    method: SpacingMethod = "lattice"
+    if view is None:
+        view, method = _search(judge), "search"
+    view = _closer_pairs(judge, view)
+    if not view.n_columns:
+        return view, "none"
+    if not view.conclusive or view.irregularity > REGULAR:
+        return view, "isolated"
+    return view, method
+
+
 def _follow(judge: _Judge, spacing_px: float) -> _View | None:
     """Correct a spacing by the columns that are found with it; None where that leads nowhere."""
     for _ in range(3):
@@ -334,9 +337,7 @@ def _closer_pairs(judge: _Judge, view: _View) -> _View:
         return view
     closer = judge.look(CLOSER * view.nearest_px, glance=True)
     gained = closer.density_px2 > 1.1 * view.density_px2
-    # Bright columns within a lattice of dark spots: those were the holes of a honeycomb.
-    wanted = SURE / 2 if closer.trust > view.trust else SURE
-    sure = closer.good and closer.conviction >= wanted
+    sure = closer.good and closer.conviction >= SURE
     if not (sure and closer.ratio < 1.2 and gained):
         return view
     return _follow(judge, closer.nearest_px) or view
@@ -355,14 +356,12 @@ def _search(judge: _Judge) -> _View:
     return next(view for view in reversed(views) if view.certain_px2 >= STILL_SEEN * most)
 
 
-def _nearest_pairs(
-    position: NDArray[np.float64],
-) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
-    """Distance of each position to its nearest neighbour, and which one; empty below two."""
+def _nearest(position: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Distance of each position to its nearest neighbour; empty below two."""
     if len(position) < 2:
-        return np.empty(0), np.empty(0, np.intp)
-    distance, index = cKDTree(position).query(position, k=2)
-    return distance[:, 1], index[:, 1]
+        return np.empty(0)
+    distance, _ = cKDTree(position).query(position, k=2)
+    return np.asarray(distance[:, 1], np.float64)
 
 
 def _probes(grid: Grid, n: int, largest_px: int) -> list[Window]:

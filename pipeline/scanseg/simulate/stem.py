@@ -15,6 +15,7 @@ from typing import Annotated, Literal
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import AfterValidator, Field, NonNegativeFloat, PositiveFloat
+from scipy import ndimage
 
 from scanseg.config import Config
 from scanseg.micrograph import FloatImage, Micrograph, Signal
@@ -62,6 +63,8 @@ Range = Annotated[tuple[PositiveFloat, PositiveFloat], AfterValidator(_ascending
 
 # The field of view is rendered with this margin, so that Fourier wrap-round stays outside.
 MARGIN_PX = 12
+# A lone column has to stand out so much more than one of a lattice, which tells where to look.
+LONE = 2.5
 # A column weaker than this part of the strongest one beside it cannot be told from its flank.
 FAINT = 0.07
 # Columns closer than this many probe widths make one peak (Sparrow: 2 for equal ones).
@@ -78,21 +81,21 @@ class StemScene(Config):
     monolayer_fraction: float = Field(default=0.25, ge=0, le=1)
     """Part of the images that show a monolayer (graphene, hBN, MX2), where no material is given."""
     layouts: Annotated[dict[Layout, NonNegativeFloat], AfterValidator(_any)] = {
-        "crystal": 0.30,
-        "grains": 0.15,
+        "crystal": 0.34,
+        "grains": 0.16,
         "edge": 0.17,
         "particle": 0.14,
-        "isolated": 0.14,
-        "empty": 0.10,
+        "isolated": 0.11,
+        "empty": 0.08,
     }
     """How often each layout is drawn, in any unit."""
     signal: Literal["dark-field", "bright-field", "any"] = "any"
     """Bright columns on dark (HAADF), dark on bright (ABF), or one in four of the latter."""
     spacing_px: Range = (7.0, 18.0)
     """Square root of the area a column takes, in pixels, drawn with equal weight a factor."""
-    sigma_of_spacing: Range = (0.14, 0.40)
+    sigma_of_spacing: Range = (0.14, 0.38)
     """Width (s.d.) of a column over the distance of the nearest two."""
-    counts_per_column: Range = (5.0, 20_000.0)
+    counts_per_column: Range = (6.0, 8_000.0)
     """Counts of a typical column, drawn with equal weight a factor; used when no dose is given."""
     dose_e_per_a2: Range | None = None
     """Dose in electrons per square angstrom; sets the counts where it is given."""
@@ -100,8 +103,8 @@ class StemScene(Config):
     """Even background over the height of a typical column, drawn with equal weight a factor."""
     disorder: float = Field(default=1.0, ge=0)
     """Scales defects, displacements, dirt, scan distortion and detector faults; 0 is none."""
-    visible_snr: NonNegativeFloat = 2.0
-    """Signal-to-noise ratio behind a matched filter from which a column counts as visible."""
+    visible_snr: NonNegativeFloat = 1.5
+    """Signal-to-noise ratio from which a column counts as visible; a lone one needs more."""
 
     def magnified(self, factor: float) -> StemScene:
         """The same scene with ``factor`` times as many pixels a spacing."""
@@ -123,6 +126,9 @@ class SimulatedStem:
         Chemical symbols, shape (N,).
     peak
         Height above the surroundings in expected counts, shape (N,); negative for dark columns.
+    snr
+        Signal-to-noise ratio behind a matched filter, shape (N,); for a column among others that
+        of a lone column with the same curvature at its top.
     visible
         Whether the column can be told from noise, flanks and speckle, shape (N,).
     sigma_px
@@ -143,6 +149,7 @@ class SimulatedStem:
     position_px: NDArray[np.float64]
     species: NDArray[np.str_]
     peak: NDArray[np.float64]
+    snr: NDArray[np.float64]
     visible: NDArray[np.bool_]
     sigma_px: float
     spacing_px: float
@@ -207,10 +214,9 @@ def simulate(
     at = position[inside]
     pixel = tuple(np.clip(np.round(at).astype(int), 0, np.array(padded) - 1).T)
     noise = np.sqrt(np.maximum(expected[pixel], 1e-9) + detector.read_noise**2)
-    snr = peak[inside] * np.sqrt(np.pi) * probe.sigma_px / noise
     # A smoothing filter or a slow detector blurs columns as it blurs noise: no ratio changes.
-    # A lattice tells where to look; a lone atom has to beat every fluctuation of the whole image.
-    visible = snr >= config.visible_snr * (2.0 if scene.sparse else 1.0)
+    snr = _relief(signal, probe.sigma_px)[pixel] * np.sqrt(np.pi) * probe.sigma_px / noise
+    visible = snr >= config.visible_snr * (LONE if scene.sparse else 1.0)
     visible &= _stands_out(position, peak, probe.sigma_px)[inside]
     visible &= peak[inside] > 2.5 * speckle[pixel]
     truth = at - MARGIN_PX
@@ -221,6 +227,7 @@ def simulate(
         position_px=truth,
         species=columns.species[inside],
         peak=sign * peak[inside],
+        snr=np.asarray(snr, np.float64),
         visible=visible,
         sigma_px=probe.sigma_px,
         spacing_px=float(np.median(nearest)) if len(nearest) > 1 else float("nan"),
@@ -342,6 +349,16 @@ def _draw_detector(rng: np.random.Generator, expected: FloatImage, config: StemS
         filter_sigma_px=float(rng.choice([0.0, rng.uniform(0.5, 1.6)], p=[0.75, 0.25])),
         levels=int(rng.choice([0, 256, int(rng.integers(12, 80))], p=[0.65, 0.25, 0.1])),
     )
+
+
+def _relief(signal: FloatImage, sigma_px: float) -> FloatImage:
+    """Height of a lone column with the curvature that the signal has at each pixel.
+
+    Behind a Gaussian filter of the column's own width: a lone column keeps its height, one whose
+    neighbours fill the gaps between them loses most of it.
+    """
+    curvature = ndimage.gaussian_laplace(signal, sigma_px, mode="nearest", truncate=3.0)
+    return np.asarray(-2.0 * sigma_px**2 * curvature, np.float32)
 
 
 def _stands_out(

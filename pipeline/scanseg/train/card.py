@@ -21,7 +21,7 @@ def draw_curves(rows: list[dict[str, str]], path: Path) -> None:
     left, right = figure.subplots(1, 2)
     for name, axes in (
         ("train_loss", left), ("validation_loss", left),
-        ("validation_f1", right), ("validation_f1_bright", right),
+        ("validation_f1", right), ("validation_f1_clear", right),
     ):  # fmt: skip
         points = [(float(r["step"]), float(r[name])) for r in rows if r.get(name)]
         if points:

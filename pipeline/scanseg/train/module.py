@@ -109,7 +109,7 @@ class SegmentationModule(LightningModule):
             return  # Lightning's check of a single batch before the training
         score = score_detection(self._validation, self._probability, threshold=0.5)
         self.log("validation_f1", score.f1, prog_bar=True)
-        self.log("validation_f1_bright", score.f1_bright)
+        self.log("validation_f1_clear", score.f1_clear)
         self.log("validation_rms_px", score.rms_px)
         self.log("progress", float(self.progress))
 

@@ -7,14 +7,14 @@ before it. So a training that was interrupted goes on with exactly the patches i
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
-from scanseg.micrograph import FloatImage
+from scanseg.micrograph import FloatImage, Signal
 from scanseg.preprocess import Grid, Window, measure_range, normalise, resample_window
 from scanseg.simulate.stem import simulate
 from scanseg.train.augment import augment, build_augmentation, mirror_border
@@ -40,8 +40,8 @@ class Patch:
         Shape (N,).
     spacing_px
         Distance of nearest visible columns.
-    counts
-        Counts of a typical column; nan for none.
+    snr
+        Signal-to-noise ratio of a typical visible column; nan for none.
     """
 
     image: FloatImage
@@ -49,7 +49,7 @@ class Patch:
     position_px: NDArray[np.float64]
     visible: NDArray[np.bool_]
     spacing_px: float
-    counts: float
+    snr: float
 
 
 def draw_patch(rng: np.random.Generator, recipe: Recipe) -> Patch:
@@ -62,7 +62,10 @@ def draw_patch(rng: np.random.Generator, recipe: Recipe) -> Patch:
         rng, shape=(native_side, native_side), config=recipe.scene.magnified(native_side / side)
     )
     grid = Grid((native_side, native_side), (side, side))
-    intensity = measure_range(_not_constant(simulated.image), recipe.normalisation)
+    intensity = replace(
+        measure_range(_not_constant(simulated.image), recipe.normalisation),
+        dark_columns=simulated.signal in (Signal.ABF, Signal.BF),
+    )
     sampled = resample_window(simulated.image, grid, Window(0, 0, side, side), intensity)
     position = grid.to_grid(simulated.position_px)
     class_map = draw_labels(
@@ -72,14 +75,14 @@ def draw_patch(rng: np.random.Generator, recipe: Recipe) -> Patch:
         simulated.visible,
         recipe.labels,
     )
-    counts = 2 * np.pi * simulated.sigma_px**2 * np.abs(simulated.peak)
+    snr = simulated.snr[simulated.visible]
     return Patch(
         image=normalise(sampled, intensity, recipe.normalisation),
         class_map=class_map,
         position_px=position,
         visible=simulated.visible,
         spacing_px=simulated.spacing_px * side / native_side,
-        counts=float(np.median(counts)) if len(counts) else float("nan"),
+        snr=float(np.median(snr)) if len(snr) else float("nan"),
     )
 
 

@@ -23,9 +23,8 @@ __all__ = [
     "validation_patches",
 ]
 
-# Columns of more counts than this are expected to be found by any means (stem notes: below about
-# 100 counts detection is the bottleneck).
-MANY_COUNTS = 100.0
+# Columns that stand out so far from the noise are expected to be found by any means.
+CLEAR_SNR = 8.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +36,8 @@ class Score:
     precision, recall, f1
         Of visible columns, within a quarter of the local spacing. Finds on hidden columns count
         neither way.
-    f1_bright
-        The same over patches whose columns have many counts.
+    f1_clear
+        The same over patches whose typical column stands out clearly from the noise.
     rms_px
         Distance along an axis of finds from the truth, on the grid.
     """
@@ -46,7 +45,7 @@ class Score:
     precision: float
     recall: float
     f1: float
-    f1_bright: float
+    f1_clear: float
     rms_px: float
 
 
@@ -63,13 +62,13 @@ def score_detection(
     counted = np.array(
         [_count(patch, map_, threshold) for patch, map_ in zip(patches, probability, strict=True)]
     )
-    bright = np.array([patch.counts >= MANY_COUNTS for patch in patches])
+    clear = np.array([patch.snr >= CLEAR_SNR for patch in patches])
     true, found, wanted, squares = counted.sum(0)
     return Score(
         precision=float(true / max(found, 1)),
         recall=float(true / max(wanted, 1)),
         f1=_f1(counted),
-        f1_bright=_f1(counted[bright]),
+        f1_clear=_f1(counted[clear]),
         rms_px=float(np.sqrt(squares / max(2 * true, 1))),
     )
 
