@@ -60,4 +60,6 @@ def test_columns_beyond_the_border(position):
 
 def test_no_columns():
     assert not draw([]).any()
-    assert (draw([[20, 30]], visible=[False]) == np.where(disc((20, 30), LARGEST_PX), IGNORED, 0)).all()
+    assert (
+        draw([[20, 30]], visible=[False]) == np.where(disc((20, 30), LARGEST_PX), IGNORED, 0)
+    ).all()
