@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from scanseg.errors import NoImage, TooLarge, Truncated, Unsupported
 from scanseg.micrograph import Micrograph, Signal, Stack
 from scanseg.readers import read, read_channels
+from scanseg.readers._axes import RECIPROCAL
 
 Scan = NDArray[np.uint16]
 DM_TAGS = (
@@ -220,14 +221,130 @@ def test_an_fei_data_bar_is_cut_off(tmp_path: Path, scan: Scan) -> None:
             11.5,
         ),
         ("AP_PIXEL_SIZE\r\nPixel Size = 575 pm\r\n", 0.575 * 1024 / 23),
+        # the fourth of the unnamed numbers is metres; some versions write nothing else
+        ("AP_MAG\r\nMag = 50 K X\r\n", 5.8 * 1024 / 23),
     ],
 )
 def test_zeiss_pixel_sizes(tmp_path: Path, scan: Scan, entries: str, expected_nm: float) -> None:
     path = tmp_path / "scan.tif"
-    header = "\r\n".join(["0"] * 8) + "\r\n"
+    header = "\r\n".join(["0", "0", "0", "5.8e-009", *["0"] * 4]) + "\r\n"
     text = (header + entries).encode("cp1252")
     tifffile.imwrite(path, scan, extratags=[(34118, "s", 0, text, True)])
     assert read(path).pixel_size_nm == pytest.approx((expected_nm, expected_nm))
+
+
+def test_the_navigation_camera_of_an_fei_microscope_has_a_field_of_view(
+    tmp_path: Path, scan: Scan
+) -> None:
+    path = tmp_path / "scan.tif"
+    camera = "[Beam]\r\nBeam=IRBeam\r\n[IRBeam]\r\nHFW={}\r\nVFW=0.0037\r\n"
+    image = "[Image]\r\nResolutionX=23\r\nResolutionY=37\r\n"
+    for width, expected in (("0.0046", pytest.approx((1e5, 2e5))), ("", None), ("wide", None)):
+        text = camera.format(width) + image
+        tifffile.imwrite(path, scan, extratags=[(34682, "s", 0, text, True)])
+        assert read(path).pixel_size_nm == expected
+
+
+JEOL_XML = """<?xml version="1.0"?>
+<TemReporter><ElectronGun><AccelerationVoltage>200000</AccelerationVoltage></ElectronGun>
+<Eos><EosMode>{eos}</EosMode></Eos>
+<IlluminationSystem><ImageField>modeBrightField</ImageField></IlluminationSystem>
+<ImageFormingSystem><ModeString>{mode}</ModeString><SelectorValue>{value}</SelectorValue>
+<SelectorString>{label}</SelectorString><SelectorUnitString>{unit}</SelectorUnitString>
+</ImageFormingSystem></TemReporter>"""
+
+
+@pytest.mark.parametrize(
+    ("optics", "size_nm", "size_per_nm"),
+    [
+        # 2.54 cm / 100 on the camera, 1e5 times magnified
+        ({"mode": "MAG", "value": "100000", "label": "100kX", "unit": "X"}, 2.54, None),
+        # the same pixel over 400 mm and the 2.5079 pm of 200 kV electrons
+        (
+            {"mode": "DIFF", "value": "400", "label": "40cm", "unit": "mm"},
+            None,
+            2.54e5 / (4e8 * 2.5079e-3),
+        ),
+        ({"mode": "DIFF", "value": "?", "label": "", "unit": ""}, None, None),
+        ({"mode": "MAG", "value": "0", "label": "", "unit": ""}, None, None),
+    ],
+)
+def test_jeol_images_are_magnified_and_patterns_have_a_camera_length(
+    tmp_path: Path,
+    scan: Scan,
+    optics: dict[str, str],
+    size_nm: float | None,
+    size_per_nm: float | None,
+) -> None:
+    path = tmp_path / "scan.tif"
+    tifffile.imwrite(
+        path, scan, description=JEOL_XML.format(eos="eosTEM", **optics), metadata=None,
+        resolution=(100, 100), resolutionunit="INCH", extratags=[(271, "s", 0, "JEOL Ltd.", True)],
+    )  # fmt: skip
+    image = read(path)
+    assert image.channel.startswith(f"TEM, BrightField, {optics['mode']}")
+    assert (RECIPROCAL in image.warnings) == (optics["mode"] == "DIFF")
+    if size_nm is None:
+        assert image.pixel_size_nm is None
+    else:
+        assert image.pixel_size_nm == pytest.approx((size_nm, size_nm))
+        assert image.metadata["calibration"] == "jeol"
+    if size_per_nm is None:
+        assert "pixel_size_per_nm" not in image.metadata
+    else:
+        expected = pytest.approx((size_per_nm, size_per_nm), rel=1e-4)
+        assert image.metadata["pixel_size_per_nm"] == expected
+
+
+@pytest.mark.parametrize(("version", "mode"), [(2, 1), (2, 3), (1, 1)])
+def test_tvips_pixel_sizes(tmp_path: Path, scan: Scan, version: int, mode: int) -> None:
+    path = tmp_path / "scan.tif"
+    first = np.zeros(1, np.dtype(tifffile.TIFF.TVIPS_HEADER_V1))
+    first["Version"] = version
+    second = np.zeros(1, np.dtype(tifffile.TIFF.TVIPS_HEADER_V2))
+    second["PixelSizeX"], second["PixelSizeY"] = 0.25, 0.75
+    second["TemMode"], second["Magic"] = mode, 0xAAAAAAAA
+    header = first.tobytes() + second.tobytes()
+    tifffile.imwrite(
+        path, scan, resolution=(2e7, 1e7), resolutionunit="CENTIMETER", byteorder="<",
+        extratags=[(37706, "B", len(header), header, True)],
+    )  # fmt: skip
+    image = read(path)
+    if mode == 3:  # diffraction
+        assert image.pixel_size_nm is None
+        assert RECIPROCAL in image.warnings
+    else:
+        assert image.pixel_size_nm == pytest.approx((0.75, 0.25) if version == 2 else (1.0, 0.5))
+        assert image.metadata["calibration"] == "tvips"
+        assert image.warnings == ()
+
+
+def test_a_fourier_transform_is_told_from_an_image(tmp_path: Path, scan: Scan) -> None:
+    path = tmp_path / "scan.tif"
+    floats = scan.astype(np.float32)
+    tifffile.imwrite(path, floats, imagej=True, resolution=(4, 2), metadata={"unit": "1/nm"})
+    image = read(path)
+    assert image.pixel_size_nm is None
+    assert image.metadata["pixel_size_per_nm"] == (0.5, 0.25)
+    assert RECIPROCAL in image.warnings
+    units = [(65003, "s", 0, "1/nm", True), (65004, "s", 0, "1/nm", True), *DM_TAGS[2:]]
+    # the print resolution beside it would be taken for a pixel size
+    tifffile.imwrite(path, scan, extratags=units, resolution=(4e8, 4e8), resolutionunit=3)
+    image = read(path)
+    assert image.pixel_size_nm is None
+    assert image.metadata["pixel_size_per_nm"] == (0.002, 0.5)
+
+
+def test_every_image_of_an_ome_file_has_its_own_calibration(tmp_path: Path, scan: Scan) -> None:
+    path = tmp_path / "scan.ome.tif"
+    with tifffile.TiffWriter(path, ome=True) as tif:
+        for size, image in ((0.5, scan), (2.0, scan[:30])):
+            sides = {"PhysicalSizeX": size, "PhysicalSizeY": 2 * size}
+            units = {"PhysicalSizeXUnit": "nm", "PhysicalSizeYUnit": "nm"}
+            tif.write(image, photometric="minisblack", metadata={"axes": "YX", **sides, **units})
+    first, second = read_channels(path)
+    assert (first.pixel_size_nm, second.pixel_size_nm) == ((1.0, 0.5), (4.0, 2.0))
+    assert second.shape == (30, 23)
 
 
 def test_the_detector_of_a_velox_export(tmp_path: Path, scan: Scan) -> None:
@@ -413,13 +530,13 @@ def test_a_frame_is_loaded_when_it_is_asked_for(tmp_path: Path, movie: Scan) -> 
 WITHOUT_CODECS = """
 import sys
 sys.modules["imagecodecs"] = None
-from scanseg.errors import Unsupported
+from scanseg.errors import ExtraMissing
 from scanseg.readers import read
 image = read(sys.argv[1]).frame(0)
 print(image.shape, image.data.dtype, int(image.data.sum()))
 try:
     read(sys.argv[2])
-except Unsupported as error:
+except ExtraMissing as error:
     print(error.hint)
 """
 
@@ -435,4 +552,4 @@ def test_codecs_that_are_not_installed(tmp_path: Path, scan: Scan) -> None:
     )  # fmt: skip
     image, hint = run.stdout.splitlines()
     assert image == f"{scan.shape} uint16 {int(scan.sum())}"
-    assert "imagecodecs" in hint
+    assert "scanseg[codecs]" in hint

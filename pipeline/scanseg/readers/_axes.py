@@ -9,7 +9,7 @@ from itertools import product
 
 import numpy as np
 
-from scanseg.readers.units import length_nm, time_s
+from scanseg.readers.units import is_reciprocal, length_nm, per_nm, time_s
 
 __all__ = ["Axis", "ImageAxes", "Plane", "image_axes"]
 
@@ -48,7 +48,7 @@ class Axis:
         unit = self.unit.strip().strip("[]()")
         if re.search(r"(?i)\b[kM]?eV\b", unit) or re.search(r"(?i)energy|wavelength", self.name):
             return "spectral"
-        if re.match(r"(?i)1\s*/|.*(\^\s*-\s*1|-1|⁻¹)$", unit):
+        if is_reciprocal(unit):
             return "reciprocal"
         if re.fullmatch(r"(?i)[mµu]?rad|deg|°", unit):
             return "angle"
@@ -95,6 +95,13 @@ class ImageAxes:
     pixel_size_nm: tuple[float, float] | None
     frame_time_s: float | None
     reciprocal: bool
+    pixel_size_per_nm: tuple[float, float] | None = None
+
+    @property
+    def facts(self) -> dict[str, tuple[float, float]]:
+        """What a channel notes of reciprocal space: the size of its pixels in 1/nm, where known."""
+        size = self.pixel_size_per_nm
+        return {} if size is None else {"pixel_size_per_nm": size}
 
     @property
     def image_shape(self) -> tuple[int, int]:
@@ -152,6 +159,7 @@ def image_axes(axes: Sequence[Axis]) -> ImageAxes | None:
         pixel_size_nm=None if reciprocal else _pixel_size(axes[y], axes[x]),
         frame_time_s=_frame_time(axes, frames),
         reciprocal=reciprocal,
+        pixel_size_per_nm=_size_per_nm(axes[y], axes[x]),
     )
 
 
@@ -183,6 +191,11 @@ def _planes(axes: Sequence[Axis], apart: Sequence[int]) -> Iterator[Plane]:
 
 def _pixel_size(y: Axis, x: Axis) -> tuple[float, float] | None:
     along_y, along_x = length_nm(_size(y), y.unit), length_nm(_size(x), x.unit)
+    return None if along_y is None or along_x is None else (along_y, along_x)
+
+
+def _size_per_nm(y: Axis, x: Axis) -> tuple[float, float] | None:
+    along_y, along_x = per_nm(_size(y), y.unit), per_nm(_size(x), x.unit)
     return None if along_y is None or along_x is None else (along_y, along_x)
 
 

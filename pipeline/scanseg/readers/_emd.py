@@ -16,7 +16,7 @@ from scanseg.readers._axes import RECIPROCAL, Axis
 from scanseg.readers._channel import Channel
 from scanseg.readers._hdf5 import attribute, axes_channels, dataset_channel, layout
 from scanseg.readers._signals import signal_of
-from scanseg.readers.units import pixel_size_nm, time_s
+from scanseg.readers.units import is_reciprocal, per_nm, pixel_size_nm, time_s
 
 if TYPE_CHECKING:
     import h5py
@@ -63,7 +63,9 @@ def _velox_channel(image: h5py.Group, title: str | None, path: Path) -> Channel:
     name = title or str(result.get("Detector") or "")
     data = image["Data"]
     height, width, n_frames = data.shape
-    reciprocal = str(unit_x).startswith("1/")
+    reciprocal = is_reciprocal(unit_x)
+    per_y, per_x = per_nm(side.get("height"), unit_y), per_nm(side.get("width"), unit_x)
+    measured = {"pixel_size_per_nm": (per_y, per_x)} if per_y and per_x else {}
     return dataset_channel(
         data,
         path,
@@ -74,7 +76,7 @@ def _velox_channel(image: h5py.Group, title: str | None, path: Path) -> Channel:
         pixel_size_nm=pixel_size_nm(side.get("height"), side.get("width"), unit_y, unit_x),
         signal=signal_of(name),
         frame_time_s=time_s((facts.get("Scan") or {}).get("FrameTime")) if n_frames > 1 else None,
-        metadata=_beam_energy(facts),
+        metadata={**_beam_energy(facts), **measured},
         reciprocal=reciprocal,
         warnings=(RECIPROCAL,) if reciprocal else (),
     )

@@ -181,7 +181,7 @@ def axes_channels(
             pixel_size_nm=found.pixel_size_nm,
             frame_time_s=found.frame_time_s,
             signal=signal,
-            metadata=metadata or {},
+            metadata={**(metadata or {}), **found.facts},
             reciprocal=found.reciprocal,
             warnings=(RECIPROCAL,) if found.reciprocal else (),
         )

@@ -138,7 +138,7 @@ def _channels(
             pixel_size_nm=found.pixel_size_nm,
             frame_time_s=found.frame_time_s,
             signal=signal_of(name),
-            metadata=_conditions(signal["metadata"]),
+            metadata={**_conditions(signal["metadata"]), **found.facts},
             reciprocal=found.reciprocal,
             warnings=(*doubts, RECIPROCAL) if found.reciprocal else doubts,
         )

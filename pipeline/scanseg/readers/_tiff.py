@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from scanseg.errors import Truncated, Unsupported
+from scanseg.errors import ExtraMissing, Truncated, Unsupported
 from scanseg.micrograph import RealImage
 from scanseg.readers._arrays import grey
 from scanseg.readers._channel import Channel
@@ -82,7 +82,7 @@ def _channels_of(
     if planes is None:
         return
     page = series.keyframe
-    facts = facts_of(tif, page)
+    facts = facts_of(tif, page, list(tif.series).index(series))
     load, shape, doubts = _finished(planes, page, facts, path)
     n_channels = planes.n_channels
     if n_channels > 1 and _are_frames(series, tif):
@@ -101,8 +101,9 @@ def _channels_of(
             pixel_size_nm=facts.pixel_size_nm,
             signal=signal_of(label) if label and n_channels > 1 else facts.signal,
             frame_time_s=facts.frame_time_s if planes.n_planes > n_channels else None,
-            metadata={"calibration": facts.source, "axes": series.axes},
+            metadata={"calibration": facts.source, "axes": series.axes, **facts.measured},
             warnings=(*facts.warnings, *doubts),
+            reciprocal=facts.reciprocal,
         )
 
 
@@ -244,14 +245,29 @@ def _by_pillow(page: TiffPage | TiffFrame, path: Path, error: ValueError) -> NDA
     except (OSError, UnidentifiedImageError, EOFError, TypeError, SyntaxError):
         pixels = np.empty(0)
     if pixels.shape[:2] != page.shape[:2]:
-        codec = getattr(page.compression, "name", page.compression)
-        raise Unsupported(
-            path,
-            f"its pages are compressed with {codec}, which needs a further package.",
-            format=FORMAT,
-            hint="Run: pip install imagecodecs. Or save it uncompressed.",
-        ) from error
+        raise _codec_missing(page, path) from error
     return pixels
+
+
+@contextmanager
+def _codec_named(page: TiffPage | TiffFrame, path: Path) -> Iterator[None]:
+    """Say which extra is missing where tifffile says which package is."""
+    try:
+        yield
+    except ValueError as error:
+        if "imagecodecs" not in str(error):
+            raise
+        raise _codec_missing(page, path) from error
+
+
+def _codec_missing(page: TiffPage | TiffFrame, path: Path) -> ExtraMissing:
+    codec = getattr(page.compression, "name", page.compression)
+    return ExtraMissing(
+        path,
+        f"its pages are compressed with {codec}, which the optional extra codecs reads.",
+        format=FORMAT,
+        hint="Run: pip install 'scanseg[codecs]'. Or save it uncompressed.",
+    )
 
 
 def _all_at_once(
@@ -265,7 +281,7 @@ def _all_at_once(
     def load(index: int) -> NDArray[Any]:
         if not kept:
             check_fits_memory(path, FORMAT, series.nbytes)
-            with _reopened(series.keyframe.parent):
+            with _reopened(series.keyframe.parent), _codec_named(series.keyframe, path):
                 data = series.asarray()
             data = data.transpose([series.axes.index(axis) for axis in order])
             kept.append(data.reshape(n_planes, *data.shape[len(order) - _n_inner(order) :]))

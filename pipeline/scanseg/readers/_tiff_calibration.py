@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import math
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from typing import TYPE_CHECKING, Any
 
 from scanseg.micrograph import Signal
+from scanseg.readers._axes import RECIPROCAL
 from scanseg.readers._signals import signal_of
-from scanseg.readers.units import length_nm, pixel_size_nm, time_s
+from scanseg.readers.units import is_reciprocal, length_nm, per_nm, pixel_size_nm, time_s
 
 if TYPE_CHECKING:
     from tifffile import TiffFile, TiffPage
@@ -21,6 +23,12 @@ DM_UNIT_X, DM_UNIT_Y, DM_UNIT_Z = 65003, 65004, 65005
 DM_SCALE_X, DM_SCALE_Y, DM_SCALE_Z = 65009, 65010, 65011
 TITAN_XML = 34683
 SIS_TAG = 33560
+FEI_SFEG, FEI_HELIOS = 34680, 34682
+CZ_SEM = 34118
+ZEISS_PIXEL_SIZE = 3  # place among the unnamed numbers
+TVIPS = 37706
+TVIPS_DIFFRACTION = 3  # value of TemMode
+MAKE, JEOL = 271, "JEOL Ltd."
 RESOLUTION_UNIT = 296
 CM, INCH = 3, 2  # values of the ResolutionUnit tag
 
@@ -36,8 +44,12 @@ class Facts:
     Parameters
     ----------
     source
-        Which convention gave the pixel size: ``fei``, ``zeiss``, ``sis``, ``digitalmicrograph``,
-        ``ome``, ``imagej``, ``resolution``; empty where none did.
+        Which convention gave the pixel size: ``fei``, ``zeiss``, ``jeol``, ``tvips``, ``sis``,
+        ``digitalmicrograph``, ``ome``, ``imagej``, ``resolution``; empty where none did.
+    pixel_size_per_nm
+        Size of a pixel of a diffraction pattern.
+    reciprocal
+        Whether it is a diffraction pattern or a Fourier transform.
     data_rows
         Rows above a burnt-in data bar; None where there is none.
     """
@@ -49,36 +61,75 @@ class Facts:
     data_rows: int | None = None
     channel_names: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    pixel_size_per_nm: tuple[float, float] | None = None
+    reciprocal: bool = False
+
+    @property
+    def measured(self) -> dict[str, tuple[float, float]]:
+        """What a channel notes of reciprocal space: the size of its pixels in 1/nm, where known."""
+        size = self.pixel_size_per_nm
+        return {} if size is None else {"pixel_size_per_nm": size}
 
 
-def facts_of(tif: TiffFile, page: TiffPage) -> Facts:
-    """Ask the conventions in the order of trust: vendor, OME, ImageJ, resolution tags."""
-    known = [ask(tif, page) for ask in _CONVENTIONS]
-    sizes = [each for each in known if each.pixel_size_nm is not None]
+def facts_of(tif: TiffFile, page: TiffPage, number: int = 0) -> Facts:
+    """Ask the conventions in the order of trust: vendor, OME, ImageJ, resolution tags.
+
+    Parameters
+    ----------
+    tif
+        The open file.
+    page
+        First page of an image.
+    number
+        Which of the images of the file it is.
+    """
+    known = [ask(tif, page, number) for ask in _CONVENTIONS]
+    sizes = [each for each in known if each.pixel_size_nm is not None or each.reciprocal]
     best = sizes[0] if sizes else Facts()
+    doubts = (RECIPROCAL,) if best.reciprocal else best.warnings
     return Facts(
         pixel_size_nm=best.pixel_size_nm,
+        pixel_size_per_nm=best.pixel_size_per_nm,
+        reciprocal=best.reciprocal,
         source=best.source,
         frame_time_s=next((f.frame_time_s for f in known if f.frame_time_s), None),
         signal=next((f.signal for f in known if f.signal != Signal.UNKNOWN), Signal.UNKNOWN),
         data_rows=next((f.data_rows for f in known if f.data_rows), None),
         channel_names=next((f.channel_names for f in known if f.channel_names), ()),
-        warnings=best.warnings,
+        warnings=doubts,
     )
 
 
-def _fei(tif: TiffFile, page: TiffPage) -> Facts:
-    """FEI/Thermo Fisher SEM and Velox exports: metres, and the rows of the image proper."""
-    sections = _dictionary(tif.fei_metadata)
+def _fei(tif: TiffFile, page: TiffPage, number: int) -> Facts:
+    """FEI/Thermo Fisher SEM and Velox exports: metres, and the rows of the image proper.
+
+    The pictures of the navigation camera have no scan, but a field of view.
+    """
+    sections = _dictionary(_tag(page, FEI_SFEG) or _tag(page, FEI_HELIOS))
     scan = _dictionary(sections.get("Scan"))
+    image = _dictionary(sections.get("Image"))
+    camera = _dictionary(sections.get("IRBeam"))
     detector = _dictionary(sections.get("Detectors"))
-    n_rows = _dictionary(sections.get("Image")).get("ResolutionY")
+    n_rows, n_columns = image.get("ResolutionY"), image.get("ResolutionX")
+    scanned = pixel_size_nm(scan.get("PixelHeight"), scan.get("PixelWidth"), "m")
     return Facts(
-        pixel_size_nm(scan.get("PixelHeight"), scan.get("PixelWidth"), "m"),
+        scanned or _divided(camera.get("VFW"), n_rows, camera.get("HFW"), n_columns),
         "fei",
         signal=signal_of(_titan_detector(page), detector.get("Name"), detector.get("Mode")),
         data_rows=n_rows if isinstance(n_rows, int) and 0 < n_rows < page.imagelength else None,
     )
+
+
+def _divided(
+    height_m: Any, n_rows: Any, width_m: Any, n_columns: Any
+) -> tuple[float, float] | None:
+    """Pixel size from a field of view; some of its entries may be empty."""
+    height_nm, width_nm = length_nm(height_m, "m"), length_nm(width_m, "m")
+    if not height_nm or not width_nm:
+        return None
+    if not all(isinstance(n, int) and n > 0 for n in (n_rows, n_columns)):
+        return None
+    return height_nm / n_rows, width_nm / n_columns
 
 
 def _titan_detector(page: TiffPage) -> str:
@@ -87,22 +138,83 @@ def _titan_detector(page: TiffPage) -> str:
     return "" if root is None else root.findtext("BinaryResult/Detector") or ""
 
 
-def _zeiss(tif: TiffFile, page: TiffPage) -> Facts:
-    """Zeiss SEM: ``ap_pixel_size`` is that of a frame 1024 pixels wide (checked on real files)."""
-    entries = _dictionary(tif.sem_metadata)
-    of_image = entries.get("ap_image_pixel_size")
-    of_screen = entries.get("ap_pixel_size")
-    if isinstance(of_image, tuple) and len(of_image) == 3:
-        side_nm = length_nm(of_image[1], of_image[2])
-    elif isinstance(of_screen, tuple) and len(of_screen) == 3 and page.imagewidth:
-        side_nm = length_nm(of_screen[1], of_screen[2])
-        side_nm = side_nm * 1024 / page.imagewidth if side_nm else None
-    else:
+def _zeiss(tif: TiffFile, page: TiffPage, number: int) -> Facts:
+    """Zeiss SEM: ``ap_pixel_size`` is that of a frame 1024 pixels wide (checked on real files).
+
+    Some versions of the program leave the named entries out; the fourth of the unnamed numbers is
+    the same size in metres.
+    """
+    entries = _dictionary(_tag(page, CZ_SEM))
+    unnamed = entries.get("") or ()
+    of_image = _named_length(entries.get("ap_image_pixel_size"))
+    of_screen = _named_length(entries.get("ap_pixel_size"))
+    if of_screen is None and len(unnamed) > ZEISS_PIXEL_SIZE:
+        of_screen = length_nm(unnamed[ZEISS_PIXEL_SIZE], "m")
+    if of_image is None and of_screen is not None and page.imagewidth:
+        of_image = of_screen * 1024 / page.imagewidth
+    return Facts(None if of_image is None else (of_image, of_image), "zeiss")
+
+
+def _named_length(entry: Any) -> float | None:
+    """Length of an entry (label, value, unit), in nm."""
+    return length_nm(entry[1], entry[2]) if isinstance(entry, tuple) and len(entry) == 3 else None
+
+
+def _jeol(tif: TiffFile, page: TiffPage, number: int) -> Facts:
+    """JEOL SightX: the resolution tags hold the camera's pixel, the XML what it was magnified by.
+
+    A diffraction pattern has a camera length L instead: a pixel p is p / (L λ).
+    """
+    report = _xml(page.description.replace("\x01", "")) if _tag(page, MAKE) == JEOL else None
+    optics = None if report is None else report.find("ImageFormingSystem")
+    camera = _from_resolution(page)
+    if report is None or optics is None or camera is None:
         return Facts()
-    return Facts((side_nm, side_nm) if side_nm else None, "zeiss")
+    in_tem = report.findtext("Eos/EosMode") == "eosTEM"
+    field = report.findtext("IlluminationSystem/ImageField") or ""
+    mode, selector = optics.findtext("ModeString"), optics.findtext("SelectorString")
+    words = ("TEM" if in_tem else "STEM", field.removeprefix("mode"), mode, selector)
+    named = Facts(source="jeol", channel_names=(", ".join(word for word in words if word),))
+    volts = _positive(report.findtext("ElectronGun/AccelerationVoltage"))
+    strength, unit = optics.findtext("SelectorValue"), optics.findtext("SelectorUnitString")
+    if in_tem and mode == "MAG" and (magnification := _positive(strength)):
+        return replace(named, pixel_size_nm=_times(camera, 1 / magnification))
+    if not in_tem or mode != "DIFF":
+        return named
+    length = length_nm(strength, unit)
+    scale = 1 / (length * _wavelength_nm(volts)) if length and volts else None
+    size = None if scale is None else _times(camera, scale)
+    return replace(named, reciprocal=True, pixel_size_per_nm=size)
 
 
-def _sis(tif: TiffFile, page: TiffPage) -> Facts:
+def _positive(text: str | None) -> float | None:
+    """A positive number, or None."""
+    return length_nm(text, "nm")
+
+
+def _times(pair: tuple[float, float], factor: float) -> tuple[float, float]:
+    return pair[0] * factor, pair[1] * factor
+
+
+def _wavelength_nm(volts: float) -> float:
+    """De Broglie wavelength of an electron, relativistic: 2.508 pm at 200 kV."""
+    rest_energy_ev, hc_ev_nm = 510998.95, 1239.84198
+    return hc_ev_nm / math.sqrt(volts * (volts + 2 * rest_energy_ev))
+
+
+def _tvips(tif: TiffFile, page: TiffPage, number: int) -> Facts:
+    """TVIPS EM-MENU: nanometres in the second version of its header, else pixels a centimetre."""
+    entries = _dictionary(_tag(page, TVIPS))
+    if not entries:
+        return Facts()
+    if entries.get("TemMode") == TVIPS_DIFFRACTION:
+        return Facts(source="tvips", reciprocal=True)
+    if "PixelSizeX" in entries:
+        return Facts(pixel_size_nm(entries["PixelSizeY"], entries["PixelSizeX"], "nm"), "tvips")
+    return Facts(_from_resolution(page, unit="cm"), "tvips")
+
+
+def _sis(tif: TiffFile, page: TiffPage, number: int) -> Facts:
     """Olympus Soft Imaging Solutions: metres, in the tags of the data page.
 
     Page 0 is a coloured preview there, and ``TiffFile.sis_metadata`` looks at that one only.
@@ -111,18 +223,28 @@ def _sis(tif: TiffFile, page: TiffPage) -> Facts:
     return Facts(pixel_size_nm(entries.get("pixelsizey"), entries.get("pixelsizex"), "m"), "sis")
 
 
-def _digital_micrograph(tif: TiffFile, page: TiffPage) -> Facts:
+def _digital_micrograph(tif: TiffFile, page: TiffPage, number: int) -> Facts:
     """Gatan's TIFF export, and hyperspy's, which uses the same tags."""
-    size = pixel_size_nm(
-        _tag(page, DM_SCALE_Y), _tag(page, DM_SCALE_X), _tag(page, DM_UNIT_Y), _tag(page, DM_UNIT_X)
-    )
+    units = _tag(page, DM_UNIT_Y), _tag(page, DM_UNIT_X)
+    scales = _tag(page, DM_SCALE_Y), _tag(page, DM_SCALE_X)
     step_s = time_s(_tag(page, DM_SCALE_Z), _tag(page, DM_UNIT_Z))
-    return Facts(size, "digitalmicrograph", frame_time_s=step_s)
+    return _calibrated(scales, units, "digitalmicrograph", step_s)
 
 
-def _ome(tif: TiffFile, page: TiffPage) -> Facts:
+def _calibrated(
+    sides: tuple[Any, Any], units: tuple[Any, Any], source: str, step_s: float | None
+) -> Facts:
+    """Facts of sides with units, which tell real from reciprocal space."""
+    if is_reciprocal(units[1]):
+        per_y, per_x = per_nm(sides[0], units[0]), per_nm(sides[1], units[1])
+        size = (per_y, per_x) if per_y and per_x else None
+        return Facts(None, source, step_s, pixel_size_per_nm=size, reciprocal=True)
+    return Facts(pixel_size_nm(*sides, *units), source, step_s)
+
+
+def _ome(tif: TiffFile, page: TiffPage, number: int) -> Facts:
     """OME-TIFF: a unit that is not written is µm, by the schema."""
-    pixels = _ome_pixels(tif)
+    pixels = _ome_pixels(tif, number)
     if pixels is None:
         return Facts()
     size = pixel_size_nm(
@@ -136,10 +258,11 @@ def _ome(tif: TiffFile, page: TiffPage) -> Facts:
     return Facts(size, "ome", frame_time_s=step_s, channel_names=names, signal=signal_of(*names))
 
 
-def _ome_pixels(tif: TiffFile) -> ElementTree.Element | None:
-    """Description of the first image of an OME-TIFF."""
+def _ome_pixels(tif: TiffFile, number: int = 0) -> ElementTree.Element | None:
+    """Description of one of the images of an OME-TIFF."""
     root = _xml(tif.ome_metadata)
-    return None if root is None else root.find(".//{*}Image/{*}Pixels")
+    images = [] if root is None else root.findall("{*}Image/{*}Pixels")
+    return images[number] if number < len(images) else None
 
 
 def n_ome_planes(tif: TiffFile) -> int:
@@ -153,7 +276,7 @@ def n_ome_planes(tif: TiffFile) -> int:
     return prod(lengths) // max(n_samples, 1)
 
 
-def _imagej(tif: TiffFile, page: TiffPage) -> Facts:
+def _imagej(tif: TiffFile, page: TiffPage, number: int) -> Facts:
     """ImageJ's description: pixels per unit in the resolution tags, the unit in the text.
 
     hyperspy writes the same text into files that tifffile does not call ImageJ's.
@@ -161,14 +284,15 @@ def _imagej(tif: TiffFile, page: TiffPage) -> Facts:
     entries = _dictionary(tif.imagej_metadata) or _imagej_text(page)
     if not entries:
         return Facts()
-    unit = entries.get("unit")
-    per_x, per_y = _per_unit(page, "XResolution"), _per_unit(page, "YResolution")
-    size = None
-    if unit is not None and per_x and per_y:
-        size = pixel_size_nm(1 / per_y, 1 / per_x, entries.get("yunit", unit), unit)
     step_s = time_s(entries.get("finterval"), entries.get("tunit", "s"))
     labels = tuple(str(label) for label in entries.get("Labels") or ())
-    return Facts(size, "imagej", frame_time_s=step_s, channel_names=labels)
+    unit = entries.get("unit")
+    per_x, per_y = _per_unit(page, "XResolution"), _per_unit(page, "YResolution")
+    if unit is None or not per_x or not per_y:
+        return Facts(frame_time_s=step_s, channel_names=labels)
+    units = entries.get("yunit", unit), unit
+    known = _calibrated((1 / per_y, 1 / per_x), units, "imagej", step_s)
+    return replace(known, channel_names=labels)
 
 
 def _imagej_text(page: TiffPage) -> dict[str, Any]:
@@ -179,13 +303,9 @@ def _imagej_text(page: TiffPage) -> dict[str, Any]:
     return {key.strip(): value.strip() for key, _, value in pairs}
 
 
-def _resolution(tif: TiffFile, page: TiffPage) -> Facts:
+def _resolution(tif: TiffFile, page: TiffPage, number: int) -> Facts:
     """Pixels per inch or centimetre, if they can be a microscope's at all; said to be a guess."""
-    unit = {CM: "cm", INCH: "inch"}.get(_tag(page, RESOLUTION_UNIT) or 0)
-    per_x, per_y = _per_unit(page, "XResolution"), _per_unit(page, "YResolution")
-    if unit is None or not per_x or not per_y:
-        return Facts()
-    size = pixel_size_nm(1 / per_y, 1 / per_x, unit)
+    size = _from_resolution(page)
     if size is None or max(size) > LARGEST_PIXEL_FROM_RESOLUTION_NM:
         return Facts()
     doubt = (
@@ -195,9 +315,20 @@ def _resolution(tif: TiffFile, page: TiffPage) -> Facts:
     return Facts(size, "resolution", warnings=(doubt,))
 
 
-_CONVENTIONS: tuple[Callable[[TiffFile, TiffPage], Facts], ...] = (
+def _from_resolution(page: TiffPage, *, unit: str | None = None) -> tuple[float, float] | None:
+    """Pixel size by the resolution tags, in their unit or another."""
+    unit = unit or {CM: "cm", INCH: "inch"}.get(_tag(page, RESOLUTION_UNIT) or 0)
+    per_x, per_y = _per_unit(page, "XResolution"), _per_unit(page, "YResolution")
+    if unit is None or not per_x or not per_y:
+        return None
+    return pixel_size_nm(1 / per_y, 1 / per_x, unit)
+
+
+_CONVENTIONS: tuple[Callable[[TiffFile, TiffPage, int], Facts], ...] = (
     _fei,
     _zeiss,
+    _jeol,
+    _tvips,
     _sis,
     _digital_micrograph,
     _ome,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 
-__all__ = ["length_nm", "pixel_size_nm", "time_s"]
+__all__ = ["is_reciprocal", "length_nm", "per_nm", "pixel_size_nm", "time_s"]
 
 _NM = {
     "fm": 1e-6,
@@ -79,6 +79,37 @@ def pixel_size_nm(
     y_nm = length_nm(along_y, unit_y)
     x_nm = length_nm(along_x, unit_y if unit_x is None else unit_x)
     return None if y_nm is None or x_nm is None else (y_nm, x_nm)
+
+
+def is_reciprocal(unit: object) -> bool:
+    """Whether a unit is one over something: that of a diffraction pattern or Fourier transform.
+
+    Examples
+    --------
+    >>> is_reciprocal("1 / nm"), is_reciprocal("nm^-1"), is_reciprocal("nm")
+    (True, True, False)
+    """
+    return _inverse_of(unit) is not None
+
+
+def per_nm(value: object, unit: object) -> float | None:
+    """Bring a reciprocal length to 1/nm; None where unit or value are not known.
+
+    Examples
+    --------
+    >>> per_nm(0.5, "1/nm"), per_nm(20, "1 / µm"), per_nm(2, "mrad")
+    (0.5, 0.02, None)
+    """
+    inverse = _inverse_of(unit)
+    length = None if inverse is None else length_nm(1, inverse)
+    number = _number(value)
+    return None if length is None or number is None or number <= 0 else number / length
+
+
+def _inverse_of(unit: object) -> str | None:
+    text = _cleaned(unit)
+    found = re.match(r"1\s*/\s*(.*)$", text) or re.match(r"(.*?)\s*(?:\^?\s*-\s*1|⁻¹)$", text)
+    return found[1] if found else None
 
 
 def time_s(value: object, unit: object = "s") -> float | None:
