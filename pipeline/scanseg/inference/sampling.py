@@ -41,13 +41,17 @@ BLOCK_PX = 32
 GOOD_RATIO = (0.72, 1.38)
 # Fewer columns than this say nothing about their distance.
 ENOUGH = 8
-# Certain columns a cell of the supposed spacing, 1 for a filled field of view. Real lattices at
-# their sampling had 0.5 to 1.8, the same images at wrong ones up to 0.1, mostly below 0.05.
+# Certain columns a cell, 1 for a filled field of view: real lattices had 0.3 to 1.8.
 CONVINCING = 0.08
-# Pairs in dumbbells are 0.35 to 0.6 of the distance between dumbbells apart.
+# Columns are clear when the mean of 2 p - 1 over them is this high; noise leaves a few per cent.
+CLEAR = 0.9
+# Step between the samplings that are compared where they are not, and what a step has to bring.
+CLIMB = 1.25
+GAIN = 1.03
+# Pairs in dumbbells are 0.35 to 0.6 of the distance between dumbbells apart,
 CLOSER = 0.6
-# and are seen with a conviction of 0.3 to 0.6 there; noise from too close by had up to 0.2.
-SURE = 0.3
+# and are nearly twice as many columns.
+PAIRS_GAIN = 1.1
 # Skewness of an image of columns at their sampling, smoothed by so much of their distance: bright
 # spots make it positive. Dark-field images, real and simulated, had -0.1 to 2.5 (honeycombs, whose
 # holes are deep, the lowest); bright-field ones -1.3 to -0.3.
@@ -131,6 +135,8 @@ class _View:
         fewer than two.
     support
         Sum of 2 p - 1 over the columns, a cell of the supposed spacing squared.
+    certainty
+        Mean of 2 p - 1 over the columns, 0 for none.
     certain_px2
         Columns an image pixel squared, counting only what is certain: from 0 at p = 0.7 to 1.
     irregularity
@@ -143,6 +149,7 @@ class _View:
     n_columns: int
     ratio: float
     support: float
+    certainty: float
     certain_px2: float
     irregularity: float
     whole: Segmentation | None
@@ -161,17 +168,20 @@ class _View:
         return self.n_columns >= ENOUGH and np.isfinite(self.ratio)
 
     @property
-    def conviction(self) -> float:
-        """Support, less of it where columns stand closer than the network knows them."""
-        if not self.conclusive:
-            return 0.0
-        away = np.log(self.ratio) / (0.35 if self.ratio < 1 else 1.0)
-        return float(self.support * np.exp(-0.5 * away**2))
+    def within(self) -> bool:
+        """Whether the columns are as far apart as the network knows them."""
+        return GOOD_RATIO[0] <= self.ratio <= GOOD_RATIO[1]
 
     @property
-    def good(self) -> bool:
-        within = self.conclusive and GOOD_RATIO[0] <= self.ratio <= GOOD_RATIO[1]
-        return within and self.conviction >= CONVINCING and self.irregularity <= REGULAR
+    def lattice(self) -> bool:
+        """Whether these are enough columns, sure enough and evenly enough spaced, for a lattice."""
+        filled = self.conclusive and self.support / self.ratio**2 >= CONVINCING
+        return filled and self.irregularity <= REGULAR
+
+    @property
+    def clear(self) -> bool:
+        """Whether nothing is to be gained by another sampling but the halves of dumbbells."""
+        return self.within and self.certainty >= CLEAR
 
 
 def choose_sampling(
@@ -196,7 +206,8 @@ def choose_sampling(
     judge = _Judge(image, model, engine, replace(intensity, dark_columns=known_dark))
     view, method = _best_view(judge, start_px)
     warnings: tuple[str, ...] = ()
-    if image.signal is Signal.UNKNOWN and judge.skewness(view.spacing_px) < DARK_SKEW:
+    seen_px = view.spacing_px if view.conclusive else start_px or view.spacing_px
+    if image.signal is Signal.UNKNOWN and judge.skewness(seen_px) < DARK_SKEW:
         other = _Judge(image, model, engine, replace(intensity, dark_columns=True))
         dark, dark_method = _best_view(other, start_px)
         if dark.n_columns:
@@ -253,13 +264,14 @@ class _Judge:
             np.percentile(nearest, (25, 50, 75)) if len(nearest) else (np.nan, np.nan, np.nan)
         )
         cells = sum(each[0].size for each in probability) / self._target_px**2
-        support = float(np.clip(2 * certain - 1, 0, 1).sum()) / cells
+        surplus = np.clip(2 * certain - 1, 0, 1)
         sure = float(np.clip((certain - 0.7) / 0.3, 0, 1).sum()) / cells
         return _View(
             spacing_px,
             n_columns=len(certain),
             ratio=float(middle) / self._target_px,
-            support=support,
+            support=float(surplus.sum()) / cells,
+            certainty=float(surplus.mean()) if len(surplus) else 0.0,
             certain_px2=sure / spacing_px**2,
             irregularity=float((upper - lower) / middle),
             whole=whole,
@@ -307,11 +319,12 @@ class _Judge:
 
 def _best_view(judge: _Judge, start_px: float | None) -> tuple[_View, SpacingMethod]:
     """The view in which columns are seen best, and how it was found."""
-    view = _follow(judge, start_px) if start_px else None
+    view = _followed(judge, judge.look(start_px)) if start_px else None
     method: SpacingMethod = "lattice"
-    if view is None:
+    if view is None or not view.lattice:
         view, method = _search(judge), "search"
-    view = _closer_pairs(judge, view)
+    if view.lattice:
+        view = _closer_pairs(judge, view if view.clear else _climbed(judge, view))
     if not view.n_columns:
         return view, "none"
     if not view.conclusive or view.irregularity > REGULAR:
@@ -319,41 +332,54 @@ def _best_view(judge: _Judge, start_px: float | None) -> tuple[_View, SpacingMet
     return view, method
 
 
-def _follow(judge: _Judge, spacing_px: float) -> _View | None:
-    """Correct a spacing by the columns that are found with it; None where that leads nowhere."""
-    for _ in range(3):
-        view = judge.look(spacing_px)
-        if view.good:
-            return view
-        if not view.conclusive or view.conviction < CONVINCING / 2:
-            return None
-        spacing_px = view.nearest_px
-    return None
+def _followed(judge: _Judge, view: _View) -> _View:
+    """Correct the sampling by the columns that were found, where it is far off."""
+    for _ in range(2):
+        if view.within or not view.lattice:
+            break
+        view = judge.look(view.nearest_px)
+    return view
+
+
+def _climbed(judge: _Judge, view: _View) -> _View:
+    """Go on to coarser or finer samplings as long as more columns become certain.
+
+    From farther away a network sees more columns at once, and each with less noise; from closer up
+    those that stand close together.
+    """
+    for step in (CLIMB, 1 / CLIMB):
+        best = view
+        while (other := judge.look(best.spacing_px * step)).density_px2 > GAIN * best.density_px2:
+            if not other.lattice:
+                break
+            best = other
+        if best is not view:
+            return best
+    return view
 
 
 def _closer_pairs(judge: _Judge, view: _View) -> _View:
     """Look once more from closer up: dumbbells are one column to a network that is too far away."""
-    if not view.good:
-        return view
     closer = judge.look(CLOSER * view.nearest_px, glance=True)
-    gained = closer.density_px2 > 1.1 * view.density_px2
-    sure = closer.good and closer.conviction >= SURE
-    if not (sure and closer.ratio < 1.2 and gained):
+    gained = closer.density_px2 > PAIRS_GAIN * view.density_px2
+    if not (gained and closer.lattice and closer.within):
         return view
-    return _follow(judge, closer.nearest_px) or view
+    pairs = _followed(judge, judge.look(closer.nearest_px))
+    return pairs if pairs.lattice and pairs.density_px2 > PAIRS_GAIN * view.density_px2 else view
 
 
 def _search(judge: _Judge) -> _View:
-    """The most convincing lattice of a ladder of spacings; else what shows single atoms best."""
+    """The lattice of a ladder of spacings with most columns; else what shows single atoms best."""
     views = [judge.look(spacing) for spacing in judge.spacings()]
-    lattices = [view for view in views if view.irregularity <= REGULAR]
-    best = max(lattices, key=lambda view: view.conviction, default=views[0])
-    if best.conviction >= CONVINCING:
-        followed = best if best.good else _follow(judge, best.nearest_px)
-        if followed is not None:
-            return followed
+    best = max((view for view in views if view.lattice), key=_density, default=None)
+    if best is not None:
+        return _followed(judge, best)
     most = max(view.certain_px2 for view in views)
     return next(view for view in reversed(views) if view.certain_px2 >= STILL_SEEN * most)
+
+
+def _density(view: _View) -> float:
+    return view.density_px2
 
 
 def _nearest(position: NDArray[np.float64]) -> NDArray[np.float64]:
