@@ -314,13 +314,3 @@ def test_an_amplitude_of_tapping_mode_is_no_piezoresponse(tmp_path: Path, scan: 
     path = tmp_path / "tapping.h5"
     _nsid(path, {"AmplitudeRetrace": (np.rot90(scan, -1), "m")}, "AC Mode")
     assert read(path).signal == Signal.UNKNOWN
-
-
-@pytest.mark.parametrize(("key", "value"), [("file-format-info", "JPK SCAN")])
-def test_scanning_probe_layouts_are_refused(tmp_path: Path, key: str, value: str) -> None:
-    path = tmp_path / "scan.h5-jpk"
-    with h5py.File(path, "w") as file:
-        file.attrs[key] = value
-        file["image"] = np.zeros((9, 7))
-    with pytest.raises(Unsupported, match="scanning probe"):
-        read(path)

@@ -125,9 +125,9 @@ def test_the_largest_of_equal_signals_is_taken(tmp_path: Path) -> None:
         ("header.jpg", b"\xff\xd8\xff", Truncated, ""),
         ("header.npy", b"\x93NUMPY", Truncated, ""),
         ("header.h5", b"\x89HDF\r\n\x1a\n", Truncated, ""),
-        ("scan.gwy", b"GWYPGwyContainer", Unsupported, "scanning probe"),
-        ("scan.000", b"\\*File list\r\n", Unsupported, "scanning probe"),
-        ("scan.sxm", b":NANONIS_VERSION:\n2\n", Unsupported, "scanning probe"),
+        ("scan.gwy", b"GWYPGwyContainer", Truncated, ""),
+        ("scan.000", b"\\*File list\r\n", Truncated, "header"),
+        ("scan.sxm", b":NANONIS_VERSION:\n2\n", Truncated, "header"),
     ],
 )
 def test_what_is_no_image_file_is_refused(

@@ -116,29 +116,6 @@ def test_what_is_no_image_is_refused_with_a_reason(name: str) -> None:
     assert caught.value.hint
 
 
-@pytest.mark.parametrize(
-    "name", [n for n in sorted(EXPECTED) if n.partition("/")[0] in SCANNING_PROBE]
-)
-def test_scanning_probe_files_are_refused_not_misread(name: str) -> None:
-    with pytest.raises(LoadError) as caught:
-        read(FOLDER / "vendor" / name)
-    assert isinstance(caught.value, Unsupported)
-    assert caught.value.hint
-
-
-def test_an_nsid_scan_has_its_first_row_on_top() -> None:
-    channels = read_channels(FOLDER / "vendor" / "h5_nsid" / "PTO_Funakubo0001.h5")
-    truth = EXPECTED["h5_nsid/PTO_Funakubo0001.h5"]["images"]
-    assert [each.channel for each in channels] == [each["name"] for each in truth]
-    for image, each in zip(channels, truth, strict=True):
-        # stored [x, y] with y upwards: (0, 0) is bottom left, (0, -1) top left
-        bottom_left, top_left, bottom_right, top_right = each["first_plane_corners_TL_TR_BL_BR"]
-        corners = image.frame(0).data[[0, 0, -1, -1], [0, -1, 0, -1]]
-        np.testing.assert_allclose(corners, [top_left, top_right, bottom_left, bottom_right])
-        # the phase channel's own axes are labelled "deg"; the others' hold for it
-        assert image.pixel_size_nm == pytest.approx((3.9215686, 3.9215686))
-
-
 STEM_FILES = sorted(
     path
     for path in (FOLDER / "stem").rglob("*.*")

@@ -498,14 +498,6 @@ def test_a_page_that_declares_too_much_is_refused(tmp_path: Path) -> None:
         read(path)
 
 
-def test_private_tags_of_scanning_probes_are_recognised(tmp_path: Path) -> None:
-    path = tmp_path / "park.tiff"
-    preview = np.zeros((16, 16), np.uint8)
-    tifffile.imwrite(path, preview, extratags=[(50432, "I", 1, 0x0E031301, True)])
-    with pytest.raises(Unsupported, match="preview"):
-        read(path)
-
-
 def test_complex_pages_are_no_image(tmp_path: Path) -> None:
     path = tmp_path / "fft.tif"
     tifffile.imwrite(path, np.zeros((9, 7), np.complex64))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,10 +10,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from scanseg.micrograph import RealImage, Signal
-from scanseg.readers._axes import Axis, image_axes
+from scanseg.readers._axes import RECIPROCAL, Axis, ImageAxes, image_axes
 from scanseg.readers._channel import Channel
 from scanseg.readers._hdf5 import attribute, dataset_channel, layout
+from scanseg.readers._ibw import area_pixel_nm, asylum_mode, asylum_unit
+from scanseg.readers._probe import probe_facts
 from scanseg.readers._signals import signal_of
+from scanseg.readers.units import length_nm
 
 if TYPE_CHECKING:
     import h5py
@@ -21,11 +24,6 @@ if TYPE_CHECKING:
 __all__ = ["read_nsid"]
 
 IMAGE_TYPES = ("IMAGE", "IMAGE_STACK")
-PFM_SIGNALS = (
-    ("amp", Signal.PFM_AMPLITUDE),
-    ("phase", Signal.PFM_PHASE),
-)
-TOPOGRAPHY_WORDS = ("height", "zsensor", "topography")
 
 
 def _main_datasets(file: h5py.File) -> list[h5py.Dataset]:
@@ -59,10 +57,16 @@ def _channel(dataset: h5py.Dataset, path: Path) -> Channel | None:
     found = image_axes(axes)
     if found is None or len(found.planes) > 1:
         return None
-    original = dataset.parent.get("original_metadata")
-    from_igor = original is not None and "ScanPoints" in original.attrs
-    mode = "" if original is None else str(attribute(original, "ImagingMode", ""))
+    note = _note(dataset.parent.get("original_metadata"))
+    from_igor = "ScanPoints" in note
+    reciprocal = found.reciprocal and not from_igor  # the axes of a phase were labelled "deg"
     name = str(attribute(dataset, "quantity") or dataset.name.rpartition("/")[2])
+    unit = str(attribute(dataset, "units") or "")
+    signal, facts = probe_facts(
+        name,
+        unit=asylum_unit(name, unit, note) if from_igor else unit,
+        mode=asylum_mode(note),
+    )
 
     def frame(opened: h5py.Dataset, index: int) -> RealImage:
         stored = np.asarray(opened[found.selection(found.planes[0], index)])
@@ -77,11 +81,29 @@ def _channel(dataset: h5py.Dataset, path: Path) -> Channel | None:
         shape=found.image_shape,
         n_frames=found.n_frames,
         frame=frame,
-        pixel_size_nm=found.pixel_size_nm,
+        pixel_size_nm=_pixel_size_nm(found, note),
         frame_time_s=found.frame_time_s,
-        signal=_signal(name, mode),
-        metadata={"unit": str(attribute(dataset, "units") or "")},
+        signal=signal if signal is not Signal.UNKNOWN else signal_of(name),
+        metadata={**facts, **found.facts},
+        reciprocal=reciprocal,
+        warnings=(RECIPROCAL,) if reciprocal else (),
     )
+
+
+def _note(original: h5py.Group | None) -> dict[str, str]:
+    """Entries of the microscope's own header, as text."""
+    if original is None:
+        return {}
+    return {key: str(attribute(original, key)) for key in original.attrs}
+
+
+def _pixel_size_nm(axes: ImageAxes, note: Mapping[str, str]) -> tuple[float, float] | None:
+    """Pixel size of the axes; where Asylum's own entries are kept, as in its own files."""
+    if axes.pixel_size_nm is None:
+        return None
+    sizes = (length_nm(note.get(key), "m") for key in ("SlowScanSize", "FastScanSize"))
+    along_y, along_x = map(area_pixel_nm, axes.pixel_size_nm, axes.image_shape, sizes)
+    return along_y, along_x
 
 
 def _axis(dataset: h5py.Dataset, number: int) -> Axis:
@@ -96,17 +118,6 @@ def _axis(dataset: h5py.Dataset, number: int) -> Axis:
         unit=str(attribute(values, "units") or ""),
         scale=float(values[1] - values[0]),
     )
-
-
-def _signal(name: str, mode: str) -> Signal:
-    """Signals of a PFM scan; an amplitude of tapping mode is no piezoresponse."""
-    if "pfm" in mode.lower():
-        for word, signal in PFM_SIGNALS:
-            if name.lower().startswith(word):
-                return signal
-    if name.lower().startswith(TOPOGRAPHY_WORDS):
-        return Signal.TOPOGRAPHY
-    return signal_of(name)
 
 
 def _with_shared_calibration(channels: Sequence[Channel]) -> Sequence[Channel]:

@@ -21,6 +21,7 @@ from scanseg.readers._registry import reads
 from scanseg.readers._safety import check_extent, check_fits_memory, check_ratio, silence
 from scanseg.readers._signals import signal_of
 from scanseg.readers._tiff_calibration import Facts, facts_of, n_ome_planes
+from scanseg.readers._tiff_probes import scanning_probe_channels
 
 if TYPE_CHECKING:
     from tifffile import TiffFile, TiffFrame, TiffPage, TiffPageSeries
@@ -31,10 +32,6 @@ FORMAT = "TIFF"
 MAPPED_FROM_BYTES = 256 * 2**20  # uncompressed images from here on are mapped, not loaded
 
 MINISWHITE, PALETTE = 0, 3  # values of the photometric tag
-PARK_MAGIC_TAG, PARK_MAGIC = 50432, 0x0E031301
-JPK_TAGS = (32768, 32816)
-
-SPM_HINT = "Export it as plain TIFF or Gwyddion file from the microscope's program."
 
 
 @reads(
@@ -56,7 +53,9 @@ def read_tiff(path: Path) -> Sequence[Channel]:
                 format=FORMAT,
                 hint="Copy or export it again.",
             )
-        _refuse_scanning_probe_files(tif, path)
+        scan = scanning_probe_channels(tif, path)
+        if scan is not None:
+            return scan
         _refuse_broken_directory(tif, path)
         _refuse_missing_frames(tif, path)
         series = _without_previews(tif.series)
@@ -350,25 +349,6 @@ def _frames_of_channel(
     axis = [letter for letter, _ in planes.leading].index("C")
     numbers = np.take(numbers, channel, axis).reshape(-1)
     return lambda index: load(int(numbers[index]))
-
-
-def _refuse_scanning_probe_files(tif: TiffFile, path: Path) -> None:
-    """Park and JPK hide their data in private tags: the TIFF's own page is a coloured preview."""
-    tags = tif.pages.first.tags
-    park = tags.get(PARK_MAGIC_TAG)
-    if park is not None and park.value == PARK_MAGIC:
-        maker = "Park"
-    elif all(code in tags for code in JPK_TAGS):
-        maker = "JPK"
-    else:
-        return
-    raise Unsupported(
-        path,
-        f"it is a {maker} scanning probe file, which is not read yet: its TIFF page is only a "
-        "preview.",
-        format=f"{maker} TIFF",
-        hint=SPM_HINT,
-    )
 
 
 def _refuse_broken_directory(tif: TiffFile, path: Path) -> None:
