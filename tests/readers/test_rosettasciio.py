@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from scanseg.errors import ExtraMissing, LoadError, NoImage
-from scanseg.readers import read
+from scanseg.errors import ExtraMissing, LoadError, NoImage, Truncated
+from scanseg.readers import look_into, read
 
 Scan = NDArray[np.uint16]
 
@@ -108,3 +108,15 @@ def test_signals_with_axes_of_every_kind() -> None:
     assert image_axes([position, position, momentum, momentum]) is None
     assert image_axes([position, position, y, x]) is None
     assert image_axes([energy]) is None
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+def test_an_mrc_stack_that_ends_early_is_refused_before_it_is_loaded(
+    tmp_path: Path, movie: Scan
+) -> None:
+    pytest.importorskip("rsciio")
+    path = tmp_path / "movie.mrc"
+    write_mrc(path, movie, (37 * 0.2, 23 * 0.3))
+    path.write_bytes(path.read_bytes()[:-700])
+    with pytest.raises(Truncated, match="a part is missing"):
+        look_into(path)

@@ -20,7 +20,7 @@ from scanseg.readers._arrays import grey
 from scanseg.readers._axes import RECIPROCAL, Axis, ImageAxes, Plane, image_axes
 from scanseg.readers._channel import Channel
 from scanseg.readers._registry import reads
-from scanseg.readers._safety import check_fits_memory, check_ratio, silence
+from scanseg.readers._safety import check_extent, check_fits_memory, check_ratio, silence
 from scanseg.readers._signals import signal_of
 
 __all__ = ["read_blockfile", "read_digital_micrograph", "read_mrc", "read_tia"]
@@ -58,7 +58,7 @@ def read_tia(path: Path) -> Sequence[Channel]:
 @reads("MRC", ".mrc", ".mrcs", recognises=lambda header: header[208:212] == b"MAP ")
 def read_mrc(path: Path) -> Sequence[Channel]:
     """Read MRC images and stacks; the cell of the header is in Å."""
-    return _read(path, "MRC", "mrc")
+    return _read(path, "MRC", "mrc", lazy=True)
 
 
 @reads("Blockfile", ".blo", starts_with=[b"IMGBLO"], readable=False)
@@ -125,7 +125,10 @@ def _channels(
     found = image_axes(axes)
     if found is None or (data.dtype.kind not in "buif" and data.dtype.names is None):
         return
-    check_ratio(path, format, data.nbytes, path.stat().st_size)
+    file_bytes = path.stat().st_size
+    if hasattr(data, "dask"):  # mapped, so not compressed
+        check_extent(path, format, data.nbytes, file_bytes)
+    check_ratio(path, format, data.nbytes, file_bytes)
     general = signal["metadata"].get("General", {})
     name = str(general.get("title") or "")
     for plane in found.planes:
@@ -137,7 +140,7 @@ def _channels(
             load=_loader(data, found, plane, path, format),
             pixel_size_nm=found.pixel_size_nm,
             frame_time_s=found.frame_time_s,
-            signal=signal_of(name),
+            signal=signal_of(name, *_detectors(signal["original_metadata"])),
             metadata={**_conditions(signal["metadata"]), **found.facts},
             reciprocal=found.reciprocal,
             warnings=(*doubts, RECIPROCAL) if found.reciprocal else doubts,
@@ -173,6 +176,16 @@ def _loader(
         return frame
 
     return load
+
+
+def _detectors(tags: dict[str, Any]) -> Iterator[str]:
+    """Names that DigitalMicrograph keeps for the detector, beside a title that anybody can edit."""
+    for group, entry in (("DataBar", "Signal Name"), ("Session Info", "Detector")):
+        found: Any = tags
+        for key in ("ImageList", "TagGroup0", "ImageTags", group, entry):
+            found = found.get(key) if isinstance(found, dict) else None
+        if isinstance(found, str):
+            yield found
 
 
 def _conditions(metadata: dict[str, Any]) -> dict[str, float]:
