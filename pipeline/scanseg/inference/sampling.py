@@ -284,8 +284,9 @@ class _Judge:
         smooth = ndimage.gaussian_filter(tile, SKEW_SMOOTHING * self._target_px)
         smooth -= smooth.mean()
         upright = -1.0 if self.intensity.dark_columns else 1.0
-        spread = float(np.mean(smooth**2))
-        return upright * float(np.mean(smooth**3)) / spread**1.5 if spread > 0 else 0.0
+        square = smooth * smooth
+        spread = float(square.mean())
+        return upright * float((square * smooth).mean()) / spread**1.5 if spread > 0 else 0.0
 
     def _seen(self, grid: Grid, window: Window) -> FloatImage:
         """Foreground probability (C - 1, h, w) of the part of a window that lies on the grid."""
