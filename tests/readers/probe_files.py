@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import tifffile
 from numpy.typing import NDArray
@@ -242,3 +243,109 @@ def write_jpk(path: Path, channels: Mapping[tuple[str, bool], NDArray[Any]]) -> 
                 (32960 + 21, 12, 1, 1e-6, True),
             ]
             file.write(plane[::-1].astype(">i4"), extratags=tags, **options)
+
+
+def write_nid(path: Path, channels: Mapping[tuple[str, str], NDArray[Any]], bits: int = 32) -> None:
+    """Write a Nanosurf scan under (frame, name): counts, the lowest line first."""
+    frames = list(dict.fromkeys(frame for frame, _ in channels))
+    lines = ["[DataSet]", "Version=2", f"GroupCount={len(frames)}"]
+    data, sections = b"", []
+    for group, frame in enumerate(frames):
+        named = [(name, plane) for (of, name), plane in channels.items() if of == frame]
+        # the numbers of channels that were not recorded are left out
+        lines += [f"Gr{group}-Name={frame}", f"Gr{group}-Count={2 * len(named)}"]
+        for index, (name, plane) in enumerate(named):
+            lines.append(f"Gr{group}-Ch{2 * index}=DataSet-{group}:{2 * index}")
+            sections += [
+                "", f"[DataSet-{group}:{2 * index}]", f"Points={plane.shape[1]}",
+                f"Lines={plane.shape[0]}", f"Frame={frame}", "Dim0Unit=m",
+                f"Dim0Range={SIZE_NM[1] * 1e-9}", "Dim1Unit=m", f"Dim1Range={SIZE_NM[0] * 1e-9}",
+                f"Dim2Name={name}", "Dim2Unit=m", "Dim2Range=4e-06", "Dim2Min=-1e-06",
+                "SaveMode=Binary", f"SaveBits={bits}", "SaveSign=Signed", "SaveOrder=Intel",
+            ]  # fmt: skip
+            data += plane[::-1].astype(f"<i{bits // 8}").tobytes()
+    path.write_bytes("\r\n".join([*lines, *sections, "", ""]).encode() + b"#!" + data)
+
+
+def write_mi(
+    path: Path, channels: Mapping[tuple[str, str], NDArray[Any]], kind: str = "BINARY_32"
+) -> None:
+    """Write a PicoView scan under (name, direction): counts, the lowest line first."""
+    height, width = next(iter(channels.values())).shape
+    entries = [
+        ("fileType", "Image"), ("mode", "PFM"), ("xNonlinearity2", "1.0"), ("xPixels", width),
+        ("yPixels", height), ("xLength", SIZE_NM[1] * 1e-9), ("yLength", SIZE_NM[0] * 1e-9),
+    ]  # fmt: skip
+    for name, direction in channels:
+        entries += [
+            ("bufferLabel", name), ("direction", direction), ("acqMode", "Main"),
+            ("bufferRange", 4.0), ("bufferUnit", "um"),
+        ]  # fmt: skip
+    text = "\n".join(f"{key:14}{value}" for key, value in [*entries, ("data", kind)])
+    dtype = "<i4" if kind == "BINARY_32" else "<i2"
+    data = b"".join(plane[::-1].astype(dtype).tobytes() for plane in channels.values())
+    path.write_bytes(text.encode() + b"\n" + data)
+
+
+def write_wsxm(path: Path, name: str, plane: NDArray[Any], kind: str = "short") -> None:
+    """Write a WSxM image, from the lower right corner on; its Z amplitude is 50 nm."""
+    height, width = plane.shape
+    text = (
+        "WSxM file copyright UAM\r\nSxM Image file\r\nImage header size: {:6d}\r\n\r\n[Control]\r\n"
+        f"\r\n    X Amplitude: {SIZE_NM[1]:g} nm\r\n    Y Amplitude: {SIZE_NM[0]:g} nm\r\n"
+        f"\r\n[General Info]\r\n\r\n    Acquisition channel: {name}\r\n"
+        f"    Image Data Type: {kind}\r\n    Number of columns: {width}\r\n"
+        f"    Number of rows: {height}\r\n    X scanning direction: Backward\r\n"
+        "    Z Amplitude: 50.0 nm\r\n\r\n[Header end]\r\n"
+    )
+    text = text.format(len(text.format(0)))
+    dtype = {"short": "<i2", "float": "<f4", "double": "<f8"}[kind]
+    path.write_bytes(text.encode("latin-1") + plane[::-1, ::-1].astype(dtype).tobytes())
+
+
+def write_usid(path: Path, movies: Mapping[str, NDArray[Any]], axis: str = "Index") -> None:
+    """Write movies, shape (frames, height, width): one row a position, y pointing up."""
+    n_frames, height, width = next(iter(movies.values())).shape
+    y, x = np.divmod(np.arange(height * width), width)
+    with h5py.File(path, "w") as file:
+        scan = file.create_group("Measurement_000")
+        tables = {
+            "Position_Indices": (np.stack([x, y], 1).astype("u4"), ["X", "Y"]),
+            "Position_Values": (
+                np.stack([x * PIXEL_NM[1], y * PIXEL_NM[0]], 1) * 1e-9 - 5e-8,
+                ["X", "Y"],
+            ),
+            "Spectroscopic_Indices": (np.arange(n_frames, dtype="u4")[None], [axis]),
+            "Spectroscopic_Values": (np.arange(n_frames, dtype="f4")[None], [axis]),
+        }
+        for name, (table, labels) in tables.items():
+            scan[name] = table
+            scan[name].attrs["labels"] = np.array(labels, "S")
+            scan[name].attrs["units"] = np.array(["m"] * len(labels), "S")
+        for index, (name, movie) in enumerate(movies.items()):
+            group = scan.create_group(f"Channel_{index:03d}")
+            group[name] = movie[:, ::-1].reshape(n_frames, -1).T
+            group[name].attrs["quantity"] = name
+            group[name].attrs["units"] = "V"
+            for table in tables:
+                group[name].attrs[table] = scan[table].ref
+
+
+def make_jpk_movie(path: Path, *, factor: float, summand: float) -> None:
+    """Turn a USID file into JPK's kind: a mark, and a calibration and a direction a channel."""
+    with h5py.File(path, "r+") as file:
+        file.attrs["file-format-info"] = np.bytes_(b"JPK SCAN")
+        for index, group in enumerate(file["Measurement_000"].values()):
+            if isinstance(group, h5py.Group):
+                group.attrs["retrace"] = np.bytes_(b"true" if index % 2 else b"false")
+                group.attrs["net-encoder.scaling.multiplier"] = factor
+                group.attrs["net-encoder.scaling.offset"] = summand
+                group.attrs["net-encoder.scaling.unit.unit"] = np.bytes_(b"m")
+
+
+def write_topostats(path: Path, plane: NDArray[Any]) -> None:
+    """Write a TopoStats height map; its pixels are square."""
+    with h5py.File(path, "w") as file:
+        file["image"] = plane.astype(float)
+        file["pixel_to_nm_scaling"] = 2.5
+        file["topostats_file_version"] = 0.2
