@@ -25,6 +25,7 @@ from scanseg.readers._signals import signal_of
 
 __all__ = ["read_blockfile", "read_digital_micrograph", "read_mrc", "read_tia"]
 
+MRC_HEADER_BYTES = 1024
 HINT = "Run: pip install 'scanseg[em]' (it adds RosettaSciIO, which is GPL-3). Or export as TIFF."
 
 
@@ -127,7 +128,7 @@ def _channels(
         return
     file_bytes = path.stat().st_size
     if hasattr(data, "dask"):  # mapped, so not compressed
-        check_extent(path, format, data.nbytes, file_bytes)
+        check_extent(path, format, _first_byte(signal) + data.nbytes, file_bytes)
     check_ratio(path, format, data.nbytes, file_bytes)
     general = signal["metadata"].get("General", {})
     name = str(general.get("title") or "")
@@ -178,14 +179,28 @@ def _loader(
     return load
 
 
+def _first_byte(signal: dict[str, Any]) -> int:
+    """Where the pixels of a mapped file begin: behind the header of MRC, or as dm3 and dm4 say."""
+    tags = signal["original_metadata"]
+    extended = _entry(tags, "std_header", "NEXT")
+    if extended is not None:
+        return MRC_HEADER_BYTES + int(extended)
+    return int(_entry(tags, "ImageList", "TagGroup0", "ImageData", "Data", "offset") or 0)
+
+
 def _detectors(tags: dict[str, Any]) -> Iterator[str]:
     """Names that DigitalMicrograph keeps for the detector, beside a title that anybody can edit."""
     for group, entry in (("DataBar", "Signal Name"), ("Session Info", "Detector")):
-        found: Any = tags
-        for key in ("ImageList", "TagGroup0", "ImageTags", group, entry):
-            found = found.get(key) if isinstance(found, dict) else None
+        found = _entry(tags, "ImageList", "TagGroup0", "ImageTags", group, entry)
         if isinstance(found, str):
             yield found
+
+
+def _entry(tags: Any, *keys: str) -> Any:
+    """Entry of nested dictionaries; None where one of them is missing."""
+    for key in keys:
+        tags = tags.get(key) if isinstance(tags, dict) else None
+    return tags
 
 
 def _conditions(metadata: dict[str, Any]) -> dict[str, float]:
