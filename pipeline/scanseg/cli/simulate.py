@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,6 +12,7 @@ from scanseg.cli.exits import start_logging
 from scanseg.config import read_yaml
 from scanseg.errors import ConfigError
 from scanseg.simulate import SimulatedStem, StemScene, simulate
+from scanseg.writers import write_array
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -64,26 +64,12 @@ def simulate_images(
 
 def write_simulated(simulated: SimulatedStem, stem: Path) -> None:
     """Write ``<stem>.tif`` with its calibration and ``<stem>_atoms.csv`` with the truth."""
-    import tifffile
-
-    pixel_size_nm = simulated.pixel_size_nm
-    tifffile.imwrite(
-        stem.with_suffix(".tif"),
+    write_array(
         _smallest_type(simulated.image),
-        ome=True,
-        compression="zlib",
-        photometric="minisblack",
-        metadata={
-            "axes": "YX",
-            "Name": f"simulated: {simulated.description}",
-            "PhysicalSizeY": pixel_size_nm,
-            "PhysicalSizeYUnit": "nm",
-            "PhysicalSizeX": pixel_size_nm,
-            "PhysicalSizeXUnit": "nm",
-            "Channel": {"Name": [str(simulated.signal)]},
-            # Otherwise it comes from the clock, and the same seed would give other files.
-            "UUID": str(uuid.uuid5(uuid.NAMESPACE_URL, stem.name)),
-        },
+        stem.with_suffix(".tif"),
+        pixel_size_nm=(simulated.pixel_size_nm, simulated.pixel_size_nm),
+        signal=simulated.signal,
+        title=f"simulated: {simulated.description}",
     )
     truth_table(simulated).to_csv(
         stem.with_name(stem.name + "_atoms.csv"), index=False, float_format="%.6f"

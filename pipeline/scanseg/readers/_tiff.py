@@ -100,7 +100,7 @@ def _channels_of(
             pixel_size_nm=facts.pixel_size_nm,
             signal=signal_of(label) if label and n_channels > 1 else facts.signal,
             frame_time_s=facts.frame_time_s if planes.n_planes > n_channels else None,
-            metadata={"calibration": facts.source, "axes": series.axes, **facts.measured},
+            metadata={"axes": series.axes, **facts.notes},
             warnings=(*facts.warnings, *doubts),
             reciprocal=facts.reciprocal,
         )

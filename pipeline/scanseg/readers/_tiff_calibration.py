@@ -50,6 +50,8 @@ class Facts:
         Size of a pixel of a diffraction pattern.
     reciprocal
         Whether it is a diffraction pattern or a Fourier transform.
+    unit
+        Of the values.
     data_rows
         Rows above a burnt-in data bar; None where there is none.
     """
@@ -63,12 +65,17 @@ class Facts:
     warnings: tuple[str, ...] = ()
     pixel_size_per_nm: tuple[float, float] | None = None
     reciprocal: bool = False
+    unit: str = ""
 
     @property
-    def measured(self) -> dict[str, tuple[float, float]]:
-        """What a channel notes of reciprocal space: the size of its pixels in 1/nm, where known."""
-        size = self.pixel_size_per_nm
-        return {} if size is None else {"pixel_size_per_nm": size}
+    def notes(self) -> dict[str, Any]:
+        """What a channel keeps in its metadata."""
+        notes: dict[str, Any] = {"calibration": self.source}
+        if self.unit:
+            notes["unit"] = self.unit
+        if self.pixel_size_per_nm is not None:
+            notes["pixel_size_per_nm"] = self.pixel_size_per_nm
+        return notes
 
 
 def facts_of(tif: TiffFile, page: TiffPage, number: int = 0) -> Facts:
@@ -97,6 +104,7 @@ def facts_of(tif: TiffFile, page: TiffPage, number: int = 0) -> Facts:
         data_rows=next((f.data_rows for f in known if f.data_rows), None),
         channel_names=next((f.channel_names for f in known if f.channel_names), ()),
         warnings=doubts,
+        unit=next((f.unit for f in known if f.unit), ""),
     )
 
 
@@ -244,8 +252,9 @@ def _calibrated(
 
 def _ome(tif: TiffFile, page: TiffPage, number: int) -> Facts:
     """OME-TIFF: a unit that is not written is µm, by the schema."""
-    pixels = _ome_pixels(tif, number)
-    if pixels is None:
+    image = _ome_image(tif, number)
+    pixels = None if image is None else image.find("{*}Pixels")
+    if image is None or pixels is None:
         return Facts()
     size = pixel_size_nm(
         pixels.get("PhysicalSizeY"),
@@ -255,19 +264,36 @@ def _ome(tif: TiffFile, page: TiffPage, number: int) -> Facts:
     )
     step_s = time_s(pixels.get("TimeIncrement"), pixels.get("TimeIncrementUnit", "s"))
     names = tuple(channel.get("Name", "") for channel in pixels.findall("{*}Channel"))
-    return Facts(size, "ome", frame_time_s=step_s, channel_names=names, signal=signal_of(*names))
+    notes = _ome_notes(image)
+    known = [each for each in Signal if each == notes.get("signal")]
+    return Facts(
+        size,
+        "ome",
+        frame_time_s=step_s,
+        channel_names=names,
+        signal=known[0] if known else signal_of(*names),
+        unit=notes.get("unit", ""),
+    )
 
 
-def _ome_pixels(tif: TiffFile, number: int = 0) -> ElementTree.Element | None:
+def _ome_image(tif: TiffFile, number: int = 0) -> ElementTree.Element | None:
     """Description of one of the images of an OME-TIFF."""
     root = _xml(tif.ome_metadata)
-    images = [] if root is None else root.findall("{*}Image/{*}Pixels")
+    images = [] if root is None else root.findall("{*}Image")
     return images[number] if number < len(images) else None
+
+
+def _ome_notes(image: ElementTree.Element) -> dict[str, str]:
+    """Lines ``key: value`` that scanseg's writer puts where OME has no entry of its own."""
+    text = image.findtext("{*}Description") or ""
+    pairs = (line.partition(": ") for line in text.splitlines())
+    return {key: value for key, _, value in pairs if value}
 
 
 def n_ome_planes(tif: TiffFile) -> int:
     """Planes that the OME description of the first image declares; 0 without one."""
-    pixels = _ome_pixels(tif)
+    image = _ome_image(tif)
+    pixels = None if image is None else image.find("{*}Pixels")
     if pixels is None:
         return 0
     channel = pixels.find("{*}Channel")

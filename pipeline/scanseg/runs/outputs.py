@@ -15,11 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scanseg.micrograph import Micrograph
-from scanseg.report import MapWriter, append_atoms, draw_overlay, write_png
+from scanseg.report import append_atoms, draw_overlay, write_png
 from scanseg.runs.manifest import content_checksum
 from scanseg.runs.plan import InputFile
 from scanseg.runs.process import Detection
 from scanseg.runs.settings import OutputConfig
+from scanseg.writers import MapWriter
 
 __all__ = ["ImageOutputs", "remove_outputs"]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,13 +11,13 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from scanseg.writers._ome import needs_bigtiff, ome_metadata, resolution_tags
+
 __all__ = ["MapWriter"]
 
 TILE_PX = 512
 # Class maps shrink 20-fold at any level; level 4 takes half the time of the default 6.
 ZLIB_LEVEL = 4
-# Offsets of a classic TIFF have 32 bits; what is not tiles needs some room as well.
-CLASSIC_TIFF_BYTES = 3_900_000_000
 
 
 class MapWriter:
@@ -102,23 +101,11 @@ class MapWriter:
         import tifffile
 
         axes, sides = self._axes()
-        metadata: dict[str, Any] = {
-            "axes": axes,
-            "Name": title,
-            # Otherwise it comes from the clock, and a repeated run would differ.
-            "UUID": str(uuid.uuid5(uuid.NAMESPACE_URL, title)),
-        }
-        resolution: dict[str, Any] = {}
-        if self._channel_names:
-            metadata["Channel"] = {"Name": list(self._channel_names)}
-        if pixel_size_nm is not None:
-            along_y, along_x = pixel_size_nm
-            metadata |= {"PhysicalSizeY": along_y, "PhysicalSizeYUnit": "nm"}
-            metadata |= {"PhysicalSizeX": along_x, "PhysicalSizeXUnit": "nm"}
-            # Readers that do not know OME find it in the TIFF tags (1 cm = 1e7 nm).
-            resolution = {"resolution": (1e7 / along_x, 1e7 / along_y), "resolutionunit": 3}
+        metadata = ome_metadata(
+            axes, title=title, pixel_size_nm=pixel_size_nm, channel_names=self._channel_names
+        )
         self._file.flush()
-        big = sum(self._sizes) > CLASSIC_TIFF_BYTES
+        big = needs_bigtiff(sum(self._sizes))
         with tifffile.TiffWriter(path, ome=True, bigtiff=big) as tiff:
             tiff.write(
                 self._tiles(),
@@ -128,7 +115,7 @@ class MapWriter:
                 compression="zlib",
                 photometric="minisblack",
                 metadata=metadata,
-                **resolution,
+                **resolution_tags(pixel_size_nm),
             )
 
     def _axes(self) -> tuple[str, tuple[int, ...]]:

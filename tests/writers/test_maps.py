@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tifffile
 
-from scanseg.report import MapWriter
+from scanseg.writers import MapWriter
 
 
 def _write(path, planes, *, channel_names=(), pixel_size_nm=(0.01, 0.025), title="map"):
