@@ -51,8 +51,6 @@ def test_an_mrc_stack(tmp_path: Path, movie: Scan) -> None:
 HEADERS = {
     "scan.dm3": b"\0\0\0\x03\0\0\x10\0\0\0\0\x01",
     "scan.dm4": b"\0\0\0\x04" + bytes(8) + b"\0\0\0\x01",
-    "scan.ser": b"II\x97\x01",
-    "scan.emi": b"JK\0\x02",
     "scan.mrc": bytes(208) + b"MAP ",
 }
 

@@ -47,7 +47,7 @@ pytestmark = pytest.mark.skipif(not EXPECTED, reason="the shared data are not he
 
 @pytest.fixture
 def _rosettasciio(request: pytest.FixtureRequest) -> None:
-    if request.getfixturevalue("name").startswith(("dm3", "dm4", "ser", "mrc", "blo")):
+    if request.getfixturevalue("name").startswith(("dm3", "dm4", "mrc", "blo")):
         pytest.importorskip("rsciio")
 
 
@@ -63,7 +63,8 @@ def test_a_vendor_file_reads_as_its_manifest_says(name: str) -> None:
     if name == "emd_ncem/Si100_3D.emd":
         # detector rings are channels, not the frames of a movie
         assert len(found) == expected[0]["shape"][0]
-        expected = [{**expected[0], "shape": expected[0]["shape"][1:], "mean": None}]
+        ring = {"shape": expected[0]["shape"][1:], "mean": None, "name": found[0].channel}
+        expected = [{**expected[0], **ring}]
         found = found[:1]
     assert len(found) == len(expected)
     for image, truth in zip(_in_order(found), _in_order(expected), strict=True):
@@ -80,31 +81,42 @@ def _compare(image: Any, truth: dict[str, Any], name: str) -> None:
     n_frames = int(np.prod(truth["shape"][:-2]))
     data = np.stack([frame.data for frame in image.frames()])
     assert image.n_frames == n_frames
+    assert image.metadata["dtype"] == truth["dtype"]
+    if truth["name"] not in ("", "__unnamed__"):
+        assert image.channel == truth["name"]
     top_left, top_right = truth["first_plane_corners_TL_TR_BL_BR"][:2]
     if name.partition("/")[2] in DATA_BAR:
         assert data.shape[2] == width
         assert data.shape[1] < height
     else:
         assert data.shape == (n_frames, height, width)
-        if truth["mean"] is not None:
-            # float32 holds 24 bits; the manifest's mean is of float64
-            assert data.mean(dtype=float) == pytest.approx(truth["mean"], rel=1e-6)
+        # float32 holds 24 bits; the manifest's numbers are of float64
+        for key in ("mean", "min", "max") if truth["mean"] is not None else ():
+            found = getattr(data.astype(float), key)()
+            assert found == pytest.approx(truth[key], rel=1e-6), key
+        assert np.isnan(data.astype(float)).sum() == truth["n_nan"]
         corners = data[0][[0, 0, -1, -1], [0, -1, 0, -1]]
         np.testing.assert_allclose(
             corners, truth["first_plane_corners_TL_TR_BL_BR"], rtol=1e-6, atol=0
         )
     np.testing.assert_allclose(data[0, 0, [0, -1]], [top_left, top_right], rtol=1e-6, atol=0)
-    _compare_pixel_size(image.pixel_size_nm, truth.get("px_nm"), name)
+    _compare_pixel_size(image, truth)
 
 
-def _compare_pixel_size(found: Any, truth: list[float] | None, name: str) -> None:
-    if name.endswith("FEI-Helios-navcam.tif"):
-        return  # a camera for navigation; its field of view is in the section of the stage
-    if not truth or "reciprocal" in EXPECTED[name]["role"] or "4D" in EXPECTED[name]["role"]:
-        assert found is None
+def _compare_pixel_size(image: Any, truth: dict[str, Any]) -> None:
+    per_nm = truth.get("px_inv_nm")
+    if per_nm is None and truth["units"][-1] in ("1 / nm", "1/nm"):
+        per_nm = truth["scale"][-2:]
+    if per_nm is not None:
+        assert image.pixel_size_nm is None
+        assert image.metadata["pixel_size_per_nm"] == pytest.approx(tuple(per_nm), rel=5e-3)
+    elif not truth.get("px_nm"):
+        assert image.pixel_size_nm is None
+        assert image.metadata["calibration"] == "none"
     else:
         # the manifest allows 0.5 % for N or N - 1 pixels in the field of view
-        assert found == pytest.approx(tuple(truth), rel=5e-3)
+        assert image.pixel_size_nm == pytest.approx(tuple(truth["px_nm"]), rel=5e-3)
+        assert image.metadata["calibration"] != "none"
 
 
 @pytest.mark.parametrize("name", [n for n in sorted(REFUSED) if n in EXPECTED])

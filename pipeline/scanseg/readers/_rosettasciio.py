@@ -23,7 +23,7 @@ from scanseg.readers._registry import reads
 from scanseg.readers._safety import check_extent, check_fits_memory, check_ratio, silence
 from scanseg.readers._signals import signal_of
 
-__all__ = ["read_blockfile", "read_digital_micrograph", "read_mrc", "read_tia"]
+__all__ = ["read_blockfile", "read_digital_micrograph", "read_mrc"]
 
 MRC_HEADER_BYTES = 1024
 HINT = "Run: pip install 'scanseg[em]' (it adds RosettaSciIO, which is GPL-3). Or export as TIFF."
@@ -40,20 +40,6 @@ def _is_digital_micrograph(header: bytes) -> bool:
 def read_digital_micrograph(path: Path) -> Sequence[Channel]:
     """Read Gatan's dm3 and dm4; the thumbnail is no image, an empty unit no calibration."""
     return _read(path, "DigitalMicrograph", "digitalmicrograph", lazy=True)
-
-
-@reads("TIA", ".ser", ".emi", starts_with=[b"II\x97\x01", b"JK\0\x02"])
-def read_tia(path: Path) -> Sequence[Channel]:
-    """Read FEI's ser and emi; a ser alone does not tell real from reciprocal space."""
-    channels = _read(path, "TIA", "tia")
-    if not channels and path.suffix.lower() == ".emi":
-        raise NoImage(
-            path,
-            "its images lie in .ser files of the same name, and none with an image is beside it.",
-            format="TIA",
-            hint="Keep the .emi and its .ser files together, or read a .ser file itself.",
-        )
-    return channels
 
 
 @reads("MRC", ".mrc", ".mrcs", recognises=lambda header: header[208:212] == b"MAP ")
