@@ -25,6 +25,7 @@ from probe_files import (
     write_usid,
     write_wsxm,
 )
+from tia_files import write_ser
 
 MOVIE = np.random.default_rng(1).integers(0, 60000, (3, 37, 23)).astype(np.uint16)
 COUNTS = MOVIE[0] - 30000.0
@@ -84,6 +85,7 @@ WRITERS: dict[str, Callable[[Path], Any]] = {
     "movie.h5": _write_hdf5,
     "scan.hspy": _write_hyperspy,
     "scan.mrc": _write_mrc,
+    "movie.ser": lambda path: write_ser(path, MOVIE),
     "scan.ibw": lambda path: write_ibw(path, PROBE),
     "scan.gwy": lambda path: write_gwy(path, PROBE),
     "scan.gsf": lambda path: write_gsf(path, "Height", COUNTS),
