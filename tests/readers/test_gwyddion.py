@@ -102,3 +102,13 @@ def test_objects_nested_without_end_are_refused(tmp_path: Path) -> None:
     path.write_bytes(b"GWYPA\0" + struct.pack("<I", len(nested)) + nested)
     with pytest.raises(Truncated, match="nested"):
         read(path)
+
+
+def test_fields_of_one_title_are_numbered(tmp_path: Path) -> None:
+    first, second, third = planes("a", "b", "c").values()
+    path = tmp_path / "scan.gwy"
+    write_gwy(path, {"Height": first, "Heighu": second, "Heighv": third})
+    path.write_bytes(path.read_bytes().replace(b"Heighu", b"Height").replace(b"Heighv", b"Height"))
+    names = [each.channel for each in read_channels(path)]
+    assert names == ["Height", "Height 2", "Height 3"]
+    np.testing.assert_array_equal(read(path, channel="Height 2").frame(0).data, second)

@@ -33,6 +33,7 @@ NUMBERS = {"b": "<?", "c": "<b", "i": "<i", "q": "<q", "d": "<d"}
 ARRAYS = {"C": 1, "I": 4, "Q": 8, "D": 8}
 DEEPEST = 32  # objects in objects; real files have four levels
 GSF_HEADER_BYTES = 65536
+MODE_KEYS = r"(imaging|image|operating|head|measurement)?[ _]?mode|microscopelist"
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,9 +153,10 @@ def _mode(meta: Any) -> str:
     """Imaging mode, from the texts that Gwyddion took over from the microscope's own file."""
     if not isinstance(meta, dict):
         return ""
-    modes = (str(text) for key, text in meta.items() if re.search("mode$", key, re.IGNORECASE))
-    found = list(modes)
-    return next((text for text in found if "pfm" in text.lower()), found[0] if found else "")
+    for key, text in meta.items():
+        if re.fullmatch(MODE_KEYS, key, re.IGNORECASE):
+            return str(text)
+    return ""
 
 
 def _is_reciprocal(unit: str) -> bool:

@@ -91,6 +91,13 @@ def _header(path: Path) -> _Wave | None:
         shape = struct.unpack_from(f"{order}4i", head, PREFIX_BYTES + 68)
         if min(shape) < 0 or shape[1] == 0:
             return None
+        if shape[3] > 1:
+            raise Unsupported(
+                path,
+                f"it has four dimensions {shape}, and a scan has three.",
+                format=FORMAT,
+                hint="Save one layer or the fitted map as a wave of its own.",
+            )
         (code,) = struct.unpack_from(f"{order}h", head, PREFIX_BYTES + 16)
         dtype = _dtype(order, code, path)
         _check_sizes((wave_bytes, formula, note, data_units, *parts), shape, dtype, path)

@@ -174,7 +174,7 @@ def _signal(quantity: str, piezoresponse: bool) -> Signal:
 
 
 def told_apart(channels: Sequence[Channel]) -> Sequence[Channel]:
-    """Put the direction behind names that several channels share, and the line where that differs.
+    """Put the direction behind names that several channels share, then the line, then a number.
 
     A Nanoscope file holds two channels "Height": the trace and the retrace of another pass, whose
     means differ by 1.2 µm.
@@ -187,7 +187,13 @@ def told_apart(channels: Sequence[Channel]) -> Sequence[Channel]:
             else each
             for each in channels
         ]
-    return channels
+    seen: Counter[str] = Counter()
+    numbered = []
+    for each in channels:
+        seen[each.name] += 1
+        n = seen[each.name]
+        numbered.append(replace(each, name=f"{each.name} {n}") if n > 1 else each)
+    return numbered
 
 
 def stored_plane(
