@@ -161,6 +161,8 @@ def run(files: list[Path], worker: Worker, folder: Path, n_variants: int, seed: 
         for index, each in enumerate(copies):
             target.write_bytes(each)
             outcome, peak_bytes, took_s = worker.read(target)
+            if outcome not in ("read", "refused"):
+                worker.read(path, is_timed=False)
             tally.n_inputs += 1
             tally.n_read += outcome == "read"
             tally.n_hangs += outcome == "hang"

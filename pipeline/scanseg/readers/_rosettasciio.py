@@ -19,6 +19,7 @@ from scanseg.micrograph import RealImage
 from scanseg.readers._arrays import grey
 from scanseg.readers._axes import RECIPROCAL, Axis, ImageAxes, Plane, image_axes
 from scanseg.readers._channel import Channel
+from scanseg.readers._dm_tags import check_dm_tags
 from scanseg.readers._registry import reads
 from scanseg.readers._safety import check_extent, check_fits_memory, check_ratio, silence
 from scanseg.readers._signals import signal_of
@@ -39,6 +40,7 @@ def _is_digital_micrograph(header: bytes) -> bool:
 @reads("DigitalMicrograph", ".dm3", ".dm4", recognises=_is_digital_micrograph)
 def read_digital_micrograph(path: Path) -> Sequence[Channel]:
     """Read Gatan's dm3 and dm4; the thumbnail is no image, an empty unit no calibration."""
+    check_dm_tags(path)
     return _read(path, "DigitalMicrograph", "digitalmicrograph", lazy=True)
 
 
