@@ -83,12 +83,17 @@ def test_piezoresponse_is_known_by_the_mode(tmp_path: Path) -> None:
     assert signals == [Signal.PFM_AMPLITUDE, Signal.PFM_PHASE, Signal.UNKNOWN]
 
 
-def test_one_number_is_the_size_along_both_axes(tmp_path: Path) -> None:
+def test_one_number_is_the_size_along_x_and_the_aspect_ratio_gives_y(tmp_path: Path) -> None:
     (plane,) = planes("Height").values()
     write_nanoscope(tmp_path / "scan.spm", {("Height", "Trace", "Main"): plane}, scan_size="1 ~m")
     height, width = plane.shape
     found = read(tmp_path / "scan.spm").pixel_size_nm
     assert found == pytest.approx((1000 / height, 1000 / width))
+    contents = (tmp_path / "scan.spm").read_bytes()
+    flat = contents.replace(b"Bytes/pixel: 2", b"Aspect ratio:2:1").replace(b"\0\0", b"", 1)
+    (tmp_path / "scan.spm").write_bytes(flat)
+    found = read(tmp_path / "scan.spm").pixel_size_nm
+    assert found == pytest.approx((500 / height, 1000 / width))
 
 
 def test_a_cut_file_is_refused(tmp_path: Path) -> None:

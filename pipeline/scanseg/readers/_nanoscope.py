@@ -91,7 +91,7 @@ def _channel(path: Path, image: Section, common: Section) -> Channel:
         (height, width),
         lambda: plane()[::-1] * per_count,  # the last line stored is on top
         unit=unit,
-        pixel_size_nm=_pixel_size_nm(image.get("scan size", ""), height, width),
+        pixel_size_nm=_pixel_size_nm(image, common),
         mode=_quoted(common.get("microscopelist", "")),
         direction=image.get("line direction", "").lower(),
         line=LINES.get(image.get("scan line", "").lower(), "main"),
@@ -136,10 +136,18 @@ def _quoted(text: str) -> str:
     return found[1].strip() if found else ""
 
 
-def _pixel_size_nm(text: str, height: int, width: int) -> tuple[float, float] | None:
-    """From the size of the image: ``500 250 nm`` along x and y, or one number for both."""
+def _pixel_size_nm(image: Section, common: Section) -> tuple[float, float] | None:
+    """From the size of the image, or that of the scan.
+
+    It is written ``500 250 nm`` along x and y, or as one number along x; then the aspect ratio,
+    ``2:1``, says how much shorter y is.
+    """
+    text = image.get("scan size") or common.get("scan size", "")
     found = re.match(r"(\S+)\s+(?:(\S+)\s+)?(\S+)$", text.strip())
     if found is None:
         return None
-    along_x, along_y, unit = number(found[1]), number(found[2] or found[1]), found[3]
+    along_x, unit = number(found[1]), found[3]
+    wide, _, high = image.get("aspect ratio", "1:1").partition(":")
+    along_y = number(found[2]) if found[2] else along_x * number(high, 1.0) / number(wide, 1.0)
+    height, width = number(image["number of lines"]), number(image["samps/line"])
     return pixel_size_nm(along_y / height, along_x / width, unit)
