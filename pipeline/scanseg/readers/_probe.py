@@ -19,7 +19,7 @@ from scanseg.readers._safety import check_extent, check_fits_memory
 
 __all__ = [
     "ProbeName",
-    "is_piezoresponse",
+    "lines_of",
     "number",
     "probe_channel",
     "probe_facts",
@@ -96,11 +96,6 @@ def _first_match(table: Sequence[tuple[str, str]], text: str) -> str:
     return next((word for word, p in table if re.search(p, text, re.IGNORECASE)), "")
 
 
-def is_piezoresponse(*texts: str) -> bool:
-    """Whether the mode or the name of a channel says PFM; tapping has amplitudes and phases too."""
-    return any(re.search(_PIEZORESPONSE, text, re.IGNORECASE) for text in texts)
-
-
 def probe_channel(
     name: str,
     shape: tuple[int, int],
@@ -152,7 +147,8 @@ def probe_facts(
 ) -> tuple[Signal, dict[str, Any]]:
     """Signal of a channel, and its entries in the metadata."""
     said = ProbeName.of(name)
-    return _signal(said.quantity, is_piezoresponse(mode, name)), {
+    is_pfm = re.search(_PIEZORESPONSE, f"{mode} {name}", re.IGNORECASE) is not None
+    return _signal(said.quantity, is_pfm), {
         "name": name,
         "unit": unit,
         "quantity": said.quantity,
@@ -163,12 +159,13 @@ def probe_facts(
     }
 
 
-def _signal(quantity: str, piezoresponse: bool) -> Signal:
+def _signal(quantity: str, is_pfm: bool) -> Signal:
+    """Signal of a quantity; tapping has amplitudes and phases too, which are no piezoresponse."""
     if quantity == "height":
         return Signal.TOPOGRAPHY
-    if piezoresponse and quantity == "amplitude":
+    if is_pfm and quantity == "amplitude":
         return Signal.PFM_AMPLITUDE
-    if piezoresponse and quantity == "phase":
+    if is_pfm and quantity == "phase":
         return Signal.PFM_PHASE
     return Signal.UNKNOWN
 
