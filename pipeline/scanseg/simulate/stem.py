@@ -81,12 +81,12 @@ class StemScene(Config):
     monolayer_fraction: float = Field(default=0.25, ge=0, le=1)
     """Part of the images that show a monolayer (graphene, hBN, MX2), where no material is given."""
     layouts: Annotated[dict[Layout, NonNegativeFloat], AfterValidator(_any)] = {
-        "crystal": 0.34,
+        "crystal": 0.32,
         "grains": 0.16,
         "edge": 0.17,
         "particle": 0.14,
         "isolated": 0.11,
-        "empty": 0.08,
+        "empty": 0.10,
     }
     """How often each layout is drawn, in any unit."""
     signal: Literal["dark-field", "bright-field", "any"] = "any"
@@ -95,7 +95,7 @@ class StemScene(Config):
     """Square root of the area a column takes, in pixels, drawn with equal weight a factor."""
     sigma_of_spacing: Range = (0.14, 0.38)
     """Width (s.d.) of a column over the distance of the nearest two."""
-    counts_per_column: Range = (6.0, 8_000.0)
+    counts_per_column: Range = (2.0, 8_000.0)
     """Counts of a typical column, drawn with equal weight a factor; used when no dose is given."""
     dose_e_per_a2: Range | None = None
     """Dose in electrons per square angstrom; sets the counts where it is given."""

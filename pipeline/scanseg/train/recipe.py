@@ -91,14 +91,14 @@ class Recipe(Config):
         ModelClass(name="atom", colour="#ff9f1c"),
     )
     """Classes, background first."""
-    scene: StemScene = StemScene(spacing_px=(4.8, 12.5))
+    scene: StemScene = StemScene(spacing_px=(5.6, 13.0))
     """What is simulated; spacings in pixels of the model's grid."""
     spacing_px: PositiveFloat = 8.0
     """Spacing that images are brought to when the model is used. At 12 px a network took 2.3 times
     as long and found less at low dose: it saw fewer columns at once."""
     patch_px: PositiveInt = 192
     """Side of a training patch."""
-    native_scale: Range = (0.7, 2.2)
+    native_scale: Range = (0.5, 2.2)
     """Half of the images are recorded at a sampling of their own, this many pixels a grid pixel,
     and then brought to the grid, as images are when the model is used."""
     architecture: Architecture = Architecture(name="compact-unet")
