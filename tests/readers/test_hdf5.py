@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from scanseg.errors import NoImage, TooLarge, Truncated, Unsupported
 from scanseg.micrograph import Signal, Stack
-from scanseg.readers import read, read_channels
+from scanseg.readers import _hdf5, read, read_channels
 
 Scan = NDArray[np.uint16]
 
@@ -103,7 +103,9 @@ def test_a_cut_file_is_refused(tmp_path: Path, movie: Scan) -> None:
         read(path)
 
 
-def test_damage_at_which_the_library_never_returns_is_refused(tmp_path: Path) -> None:
+def test_damage_at_which_the_library_never_returns_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = tmp_path / "texts.h5"
     with h5py.File(path, "w") as file:
         file.create_dataset("text", data=["Velox"] * 3, dtype=h5py.string_dtype())
@@ -115,6 +117,40 @@ def test_damage_at_which_the_library_never_returns_is_refused(tmp_path: Path) ->
     contents[free + 8 : free + 16] = bytes(8)
     path.write_bytes(contents)
     with pytest.raises(Truncated, match="damaged"):
+        read(path)
+    # in files too large to search, another process finds out
+    monkeypatch.setattr(_hdf5, "SEARCHED_BYTES", 0)
+    monkeypatch.setattr(_hdf5, "OPEN_S", 2.0)
+    with pytest.raises(Truncated, match="more than 2 s"):
+        read(path)
+
+
+def test_a_sound_file_that_is_too_large_to_search_is_read(
+    tmp_path: Path, scan: Scan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "scan.h5"
+    with h5py.File(path, "w") as file:
+        file["scan"] = scan
+        file["scan"].attrs["title"] = "HAADF"
+    monkeypatch.setattr(_hdf5, "SEARCHED_BYTES", 0)
+    np.testing.assert_array_equal(read(path).frame(0).data, scan)
+
+
+@pytest.mark.parametrize("version", ["earliest", "latest"])
+def test_a_text_that_is_longer_than_its_file_is_refused(
+    tmp_path: Path, scan: Scan, version: str
+) -> None:
+    path = tmp_path / "scan.h5"
+    with h5py.File(path, "w", libver=version) as file:
+        file["scan"] = scan
+        file["scan"].attrs["title"] = "A" * 77
+    contents = bytearray(path.read_bytes())
+    # length 77, address of the heap, number 1: the library sets aside what the length says
+    address = contents.index(b"GCOL").to_bytes(8, "little")
+    start = contents.index((77).to_bytes(4, "little") + address)
+    contents[start : start + 4] = (2**31).to_bytes(4, "little")
+    path.write_bytes(contents)
+    with pytest.raises(Truncated, match="table of texts"):
         read(path)
 
 
