@@ -12,12 +12,17 @@ from scanseg.atoms._windows import compiled
 
 
 @compiled
-def noise_bins(data, model, weight, leverage, low, high, limit, count, level, square, freedom):
-    """Squared residuals, binned by the model: pixels, sum of mu, of r² and of 1 - leverage."""
+def noise_bins(
+    data, model, weight, leverage, every, low, high, limit, count, level, square, freedom
+):
+    """Squared residuals, binned by the model: pixels, sum of mu, of r² and of 1 - leverage.
+
+    Looks at one row in `every`.
+    """
     bins = len(count)
     scale = bins / (high - low)
     height, width = data.shape
-    for i in range(height):
+    for i in range(0, height, every):
         for j in range(width):
             if weight[i, j] > 0:
                 m = model[i, j]
@@ -35,21 +40,22 @@ def autocorrelation(data, model, weight, lags, out):
     """Sums of z(p) z(p + lag) and the number of pairs, z the standardised residual."""
     height, width = data.shape
     z = np.empty_like(data)
+    known = np.empty_like(data)
     for i in range(height):
+        d, m, w = data[i], model[i], weight[i]
         for j in range(width):
-            z[i, j] = (data[i, j] - model[i, j]) * math.sqrt(weight[i, j])
+            z[i, j] = (d[j] - m[j]) * math.sqrt(w[j])
+            known[i, j] = np.float32(1.0) if w[j] > 0 else np.float32(0.0)
     for k in range(len(lags)):
         dy, dx = lags[k, 0], lags[k, 1]  # dy >= 0
         first, last = max(0, -dx), width - max(0, dx)
         for i in range(height - dy):
-            a = z[i, first:last]
-            b = z[i + dy, first + dx : last + dx]
-            u = weight[i, first:last]
-            v = weight[i + dy, first + dx : last + dx]
+            a, u = z[i, first:last], known[i, first:last]
+            b, v = z[i + dy, first + dx : last + dx], known[i + dy, first + dx : last + dx]
             total = np.float32(0.0)
-            pairs = 0
+            pairs = np.float32(0.0)
             for j in range(len(a)):
                 total += a[j] * b[j]
-                pairs += (u[j] > 0) and (v[j] > 0)
+                pairs += u[j] * v[j]
             out[k, 0] += total
             out[k, 1] += pairs

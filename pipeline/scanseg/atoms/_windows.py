@@ -13,7 +13,10 @@ import math
 import numpy as np
 from numba import njit
 
-compiled = njit(cache=True, nogil=True, fastmath={"reassoc", "contract", "arcp", "nsz"})
+# Divisions that check for zero would not be vectorised: numpy's rules, which give inf.
+compiled = njit(
+    cache=True, nogil=True, error_model="numpy", fastmath={"reassoc", "contract", "arcp", "nsz"}
+)
 
 
 @compiled
@@ -24,14 +27,33 @@ def tabulate(y, x, sigma, kind, top, left, gy, ty, gx, tx):
         top[n] = math.floor(y[n]) - rows // 2 + 1
         left[n] = math.floor(x[n]) - cols // 2 + 1
         precision = 1.0 / sigma[kind[n]] ** 2
-        for i in range(rows):
-            distance = top[n] + i - y[n]
-            gy[n, i] = math.exp(-0.5 * precision * distance * distance)
-            ty[n, i] = gy[n, i] * distance * precision
-        for j in range(cols):
-            distance = left[n] + j - x[n]
-            gx[n, j] = math.exp(-0.5 * precision * distance * distance)
-            tx[n, j] = gx[n, j] * distance * precision
+        profile(top[n] - y[n], precision, gy[n], ty[n])
+        profile(left[n] - x[n], precision, gx[n], tx[n])
+
+
+@compiled
+def profile(distance, precision, g, t):
+    """Gaussian and derivative at distance, distance + 1, …: from the middle outwards, without exp.
+
+    g(d + 1) / g(d) falls by exp(-precision) a pixel; rounding grows to 1e-13 over 30 pixels.
+    """
+    middle = min(max(int(-distance), 0), len(g) - 1)
+    here = distance + middle
+    fall = math.exp(-precision)
+    value = math.exp(-0.5 * precision * here * here)
+    ratio = math.exp(-precision * (here + 0.5))
+    for i in range(middle, len(g)):
+        g[i] = value
+        t[i] = value * (distance + i) * precision
+        value *= ratio
+        ratio *= fall
+    value = g[middle]
+    ratio = math.exp(precision * (here - 0.5))
+    for i in range(middle - 1, -1, -1):
+        value *= ratio
+        ratio *= fall
+        g[i] = value
+        t[i] = value * (distance + i) * precision
 
 
 @compiled
@@ -230,6 +252,22 @@ def gather_level(weight, top, left, gy, gx, out):
                 even += line[j] * g[j]
             total += even * gy[n, i]
         out[n] = total
+
+
+@compiled
+def standardise(values, contrast, data, used):
+    """Divide by the contrast; pixels that are lost or far out of its range count no more.
+
+    A pixel three times as far from the range as the range itself would pull the first step off;
+    later steps judge pixels by their noise.
+    """
+    for i in range(values.shape[0]):
+        v, d, u = values[i], data[i], used[i]
+        for j in range(len(v)):
+            value = v[j] / np.float32(contrast)
+            good = abs(value - np.float32(0.5)) <= np.float32(3.0)
+            d[j] = value if good else np.float32(0.0)
+            u[j] *= np.float32(1.0) if good else np.float32(0.0)
 
 
 @compiled
