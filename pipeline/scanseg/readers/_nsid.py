@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["read_nsid"]
 
 IMAGE_TYPES = ("IMAGE", "IMAGE_STACK")
+NOTE_KEYS = ("FastScanSize", "ImagingMode", "ScanPoints", "SlowScanSize")
 
 
 def _main_datasets(file: h5py.File) -> list[h5py.Dataset]:
@@ -91,10 +92,14 @@ def _channel(dataset: h5py.Dataset, path: Path) -> Channel | None:
 
 
 def _note(original: h5py.Group | None) -> dict[str, str]:
-    """Entries of the microscope's own header, as text."""
+    """Entries of the microscope's own header that are used; it has 650, and 40 ms would go by."""
     if original is None:
         return {}
-    return {key: str(attribute(original, key)) for key in original.attrs}
+    return {
+        key: str(attribute(original, key))
+        for key in original.attrs
+        if key in NOTE_KEYS or key.startswith("User")
+    }
 
 
 def _pixel_size_nm(axes: ImageAxes, note: Mapping[str, str]) -> tuple[float, float] | None:
