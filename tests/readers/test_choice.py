@@ -86,6 +86,20 @@ def test_an_image_is_no_piezoresponse(tmp_path: Path) -> None:
         read_pfm(tmp_path / "scan.npy")
 
 
+def test_a_channel_can_be_named_for_what_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "scan.npz"
+    values = np.arange(600, dtype=np.float32).reshape(20, 30)
+    np.savez(path, first=values, second=values + 1)
+    scan = read_pfm(path, channels={AMPLITUDE: "second", PHASE: 0})
+    assert [(str(signal), each.channel) for signal, each in scan.items()] == [
+        ("PFM_AMPLITUDE", "second"),
+        ("PFM_PHASE", "first"),
+    ]
+    assert scan[PHASE].signal is PHASE
+    with pytest.raises(NoImage, match="third"):
+        read_pfm(path, channels={AMPLITUDE: "third"})
+
+
 @pytest.fixture
 def scan_file(tmp_path: Path) -> Path:
     """HDF5 with a HAADF and a BF image, without a calibration."""

@@ -99,21 +99,39 @@ def read(
 
 
 def read_pfm(
-    path: str | Path, *, pixel_size_nm: float | tuple[float, float] | None = None
+    path: str | Path,
+    *,
+    channels: Mapping[Signal, str | int] | None = None,
+    pixel_size_nm: float | tuple[float, float] | None = None,
 ) -> Mapping[Signal, Micrograph | Stack]:
     """Read amplitude, phase and topography of a PFM scan, those of them that are there.
 
     All three are of one pass: the retrace where there is one, the main scan before interleaved
     ones, vertical before lateral. What was taken is said in ``warnings`` of each.
 
+    Parameters
+    ----------
+    path
+        The file.
+    channels
+        Names or numbers of channels that are taken instead of those the rule would take, also where
+        their name does not tell what they are: ``{Signal.PFM_PHASE: "UserIn0Retrace"}``.
+    pixel_size_nm
+        Calibration, as for ``read``.
+
     Raises
     ------
     NoImage
-        When there is neither amplitude nor phase.
+        When there is neither amplitude nor phase, or no channel of a name.
     """
     contents = look_into(path, pixel_size_nm=pixel_size_nm)
-    taken = contents.pfm
-    if not taken:
+    chosen = {
+        signal: choose(contents.channels, wanted, path=contents.path, format=contents.format)
+        for signal, wanted in (channels or {}).items()
+    }
+    by_rule = {each.signal: each for each in choose_pfm(contents.channels)}
+    taken = [replace(each, signal=signal) for signal, each in {**by_rule, **chosen}.items()]
+    if not any(each.signal in PFM_SIGNALS[:2] for each in taken):
         raise NoImage(
             contents.path,
             "it holds neither an amplitude nor a phase of the piezoresponse.",
