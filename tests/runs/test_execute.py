@@ -361,3 +361,15 @@ def test_a_note_beside_an_image_calibrates_it_and_changes_its_results(bench, too
     atoms = bench.table("atoms.csv")
     np.testing.assert_allclose(atoms["y_nm"], atoms["y_px"] * 0.02)
     assert bench.run().n_kept == 1
+
+
+def test_a_zarr_folder_is_one_image(bench, tools):
+    from scanseg.micrograph import Micrograph
+    from scanseg.writers import write
+
+    image = Micrograph(tools.spots(), pixel_size_nm=(0.02, 0.03))
+    write(image, bench.images / "session" / "scan.ome.zarr")
+    assert bench.run().n_done == 1
+    row = bench.table("images.csv").iloc[0]
+    assert (row["image"], row["calibration"]) == ("session/scan.ome.zarr", "ome")
+    assert bench.run().n_kept == 1

@@ -7,6 +7,7 @@ joins by a module in this folder whose functions carry ``@reads(...)``.
 
 from __future__ import annotations
 
+from scanseg.readers._ome_zarr import is_image_folder
 from scanseg.readers._read import (
     Contents,
     format_names,
@@ -21,6 +22,7 @@ __all__ = [
     "SIDECAR_SUFFIX",
     "Contents",
     "format_names",
+    "is_image_folder",
     "look_into",
     "read",
     "read_channels",

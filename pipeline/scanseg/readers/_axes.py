@@ -44,7 +44,12 @@ class Axis:
 
     @property
     def kind(self) -> str:
-        """``length``, ``reciprocal``, ``spectral``, ``angle``, ``time`` or ``unknown``."""
+        """What it counts: ``length``, ``reciprocal``, ``time``, ``unknown`` and so on.
+
+        A ``channel`` is no step of anything: red and green, or two detectors.
+        """
+        if self.name == "channel":
+            return "channel"
         unit = self.unit.strip().strip("[]()")
         if re.search(r"(?i)\b[kM]?eV\b", unit) or re.search(r"(?i)energy|wavelength", self.name):
             return "spectral"
@@ -148,7 +153,7 @@ def image_axes(axes: Sequence[Axis]) -> ImageAxes | None:
     n_positions = sum(axes[d].kind == "length" and axes[d].size > 1 for d in others)
     if n_positions > (0 if reciprocal else 1):
         return None  # a diffraction pattern at every position
-    apart = [d for d in others if axes[d].kind == "angle"]
+    apart = [d for d in others if axes[d].kind in ("angle", "channel") and axes[d].size > 1]
     frames = tuple(d for d in others if d not in apart)
     return ImageAxes(
         shape=tuple(axis.size for axis in axes),

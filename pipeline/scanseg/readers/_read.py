@@ -11,6 +11,7 @@ from scanseg.errors import ConfigError, LoadError, NoImage, NotRecognised, Trunc
 from scanseg.micrograph import PLAUSIBLE_PIXEL_SIZE_NM, Micrograph, Signal, Stack
 from scanseg.readers._channel import Channel
 from scanseg.readers._choice import PFM_SIGNALS, choose, choose_pfm, says_which
+from scanseg.readers._ome_zarr import OME_ZARR, is_image_folder
 from scanseg.readers._registry import HEADER_BYTES, Reader, readers
 from scanseg.readers._safety import library_errors_become_load_errors
 from scanseg.readers._sidecar import read_sidecar
@@ -130,16 +131,19 @@ def read_pfm(
         for signal, wanted in (channels or {}).items()
     }
     by_rule = {each.signal: each for each in choose_pfm(contents.channels)}
-    taken = [replace(each, signal=signal) for signal, each in {**by_rule, **chosen}.items()]
-    if not any(each.signal in PFM_SIGNALS[:2] for each in taken):
+    taken = {**by_rule, **chosen}
+    if not any(signal in taken for signal in PFM_SIGNALS[:2]):
         raise NoImage(
             contents.path,
             "it holds neither an amplitude nor a phase of the piezoresponse.",
             format=contents.format,
             hint="Run scanseg check on it to see its channels.",
         )
-    said = says_which(taken, contents.channels)
-    return {each.signal: each.open(contents.path, contents.format, warnings=said) for each in taken}
+    said = says_which(tuple(taken.values()), contents.channels)
+    return {
+        signal: replace(each, signal=signal).open(contents.path, contents.format, warnings=said)
+        for signal, each in taken.items()
+    }
 
 
 def read_channels(path: str | Path) -> tuple[Micrograph | Stack, ...]:
@@ -185,8 +189,7 @@ def _calibrated(channel: Channel, pixel_size_nm: tuple[float, float], origin: st
 
 def _open(path: str | Path) -> tuple[Path, Reader, Sequence[Channel]]:
     file = Path(path)
-    header = _first_bytes(file)
-    reader = _recognise(file, header)
+    reader = _reader_of_folder(file) if file.is_dir() else _recognise(file, _first_bytes(file))
     with library_errors_become_load_errors(file, reader.format):
         channels = [each for each in reader.load(file) if each.n_pixels > 0]
     if not channels:
@@ -199,9 +202,13 @@ def _open(path: str | Path) -> tuple[Path, Reader, Sequence[Channel]]:
     return file, reader, channels
 
 
+def _reader_of_folder(folder: Path) -> Reader:
+    if not is_image_folder(folder):
+        raise LoadError(folder, "this is a folder.", hint="Give a file.")
+    return next(reader for reader in readers() if reader.format == OME_ZARR)
+
+
 def _first_bytes(file: Path) -> bytes:
-    if file.is_dir():
-        raise LoadError(file, "this is a folder.", hint="Give a file.")
     try:
         with file.open("rb") as handle:
             header = handle.read(HEADER_BYTES)

@@ -133,7 +133,11 @@ class Manifest:
 
 
 def content_checksum(path: Path) -> str:
-    """sha256 of a file."""
+    """sha256 of a file; of a folder, that of the names and checksums of all its files."""
+    if path.is_dir():
+        files = sorted(each for each in path.rglob("*") if each.is_file())
+        parts = [[each.relative_to(path).as_posix(), content_checksum(each)] for each in files]
+        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

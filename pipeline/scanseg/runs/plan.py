@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from scanseg.errors import ConfigError
+from scanseg.readers import is_image_folder
 
 __all__ = ["InputFile", "Plan", "Skipped", "find_inputs"]
 
@@ -121,7 +122,7 @@ def find_inputs(
                 f"{path} is the folder of the images and of the results.",
                 hint="Name another folder with -o; inputs stay as they are.",
             )
-        if here.is_dir():
+        if here.is_dir() and not is_image_folder(here):
             for item in _walk(here, results):
                 (found if isinstance(item, _Found) else skipped).append(item)  # type: ignore[arg-type]
         elif here.exists():
@@ -141,6 +142,10 @@ def _walk(root: Path, output: Path | None) -> Iterator[_Found | Skipped]:
             folders.clear()
             continue
         visited.add(real)
+        if is_image_folder(here):
+            yield _Found(here, root, expected=True)
+            folders.clear()
+            continue
         if here != root and (here / "run.json").exists() and (here / "manifest.jsonl").exists():
             yield Skipped(here, "results of an earlier run")
             folders.clear()

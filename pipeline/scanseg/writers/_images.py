@@ -1,4 +1,4 @@
-"""Images and movies as OME-TIFF, a frame at a time."""
+"""Images and movies as OME-TIFF or OME-Zarr, a frame at a time."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from scanseg.errors import ConfigError
 from scanseg.micrograph import Micrograph, Signal, Stack
 from scanseg.writers._ome import needs_bigtiff, ome_metadata, resolution_tags
+from scanseg.writers._ome_zarr import write_ome_zarr
 
 __all__ = ["write", "write_array"]
 
@@ -24,7 +25,8 @@ def write(image: Micrograph | Stack, path: str | Path, *, title: str = "") -> No
     image
         What to write; the frames of a stack are loaded one at a time.
     path
-        ``*.tif`` or ``*.tiff`` for an OME-TIFF. The file appears whole or not at all.
+        ``*.tif`` or ``*.tiff`` for an OME-TIFF, ``*.zarr`` for an OME-Zarr folder. It appears whole
+        or not at all.
     title
         Name of the image in the file, the file's name by default. The same image and title give
         the same bytes.
@@ -32,25 +34,36 @@ def write(image: Micrograph | Stack, path: str | Path, *, title: str = "") -> No
     Raises
     ------
     ConfigError
-        For another extension.
+        For another extension, and for a folder that is there already.
     """
+    target = Path(path)
+    known = {"signal": str(image.signal), "unit": str(image.metadata.get("unit", ""))}
+    notes = {key: value for key, value in known.items() if value not in ("", Signal.UNKNOWN)}
+    suffix = target.suffix.lower()
+    if suffix == ".zarr":
+        write_ome_zarr(image, target, title=title or target.name, notes=notes)
+    elif suffix in (".tif", ".tiff"):
+        _write_ome_tiff(image, target, title=title or target.name, notes=notes)
+    else:
+        raise ConfigError(
+            f"'{target.name}' does not end in .tif, .tiff or .zarr.",
+            hint="Images are written as OME-TIFF or OME-Zarr: name the file so.",
+        )
+
+
+def _write_ome_tiff(
+    image: Micrograph | Stack, target: Path, *, title: str, notes: dict[str, str]
+) -> None:
     import tifffile
 
-    target = Path(path)
-    if target.suffix.lower() not in (".tif", ".tiff"):
-        raise ConfigError(
-            f"'{target.name}' does not end in .tif or .tiff.",
-            hint="Images are written as OME-TIFF: name the file so.",
-        )
     first = image.frame(0)
-    notes = {"signal": str(image.signal), "unit": str(image.metadata.get("unit", ""))}
     metadata = ome_metadata(
         "YX" if image.n_frames == 1 else "TYX",
-        title=title or target.name,
+        title=title,
         pixel_size_nm=image.pixel_size_nm,
         channel_names=[image.channel] if image.channel else [],
         frame_time_s=image.frame_time_s,
-        notes={key: value for key, value in notes.items() if value not in ("", Signal.UNKNOWN)},
+        notes=notes,
     )
     big = needs_bigtiff(first.data.nbytes * image.n_frames)
     scratch = target.with_name(f".{target.name}.part")
