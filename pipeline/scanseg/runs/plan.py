@@ -14,11 +14,12 @@ from scanseg.readers import is_image_folder
 
 __all__ = ["InputFile", "Plan", "Skipped", "find_inputs"]
 
-# Files with these extensions inside a folder are results and notes of other programs.
+# Files with these extensions inside a folder are results and notes of other programs; the images
+# of an .emi lie in .ser files beside it.
 _NOT_IMAGES = """
-    .7z .avi .bib .bz2 .c .cfg .cif .conf .css .csv .db .doc .docx .gz .htm .html .ini .ipynb .js
-    .json .log .m .md .mov .mp4 .odt .onnx .pdf .pkl .ppt .pptx .prz .ps .pt .pth .py .pyc .rar .rst
-    .rtf .safetensors .sh .svg .tar .tex .toml .tsv .txt .xls .xlsx .xml .xyz .yaml .yml .zip
+    .7z .avi .bib .bz2 .c .cfg .cif .conf .css .csv .db .doc .docx .emi .gz .htm .html .ini .ipynb
+    .js .json .log .m .md .mov .mp4 .odt .onnx .pdf .pkl .ppt .pptx .prz .ps .pt .pth .py .pyc .rar
+    .rst .rtf .safetensors .sh .svg .tar .tex .toml .tsv .txt .xls .xlsx .xml .xyz .yaml .yml .zip
 """
 NOT_IMAGES = frozenset(_NOT_IMAGES.split())
 # A broken file of these inside a folder is a failure; of any other extension it is left out.
