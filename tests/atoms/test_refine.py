@@ -279,6 +279,15 @@ def test_an_image_without_contrast_gives_nothing(fill):
     assert np.array_equal(columns.position_px, [(20.0, 20.0)])
 
 
+def test_the_order_of_the_columns_does_not_matter(crystal):
+    _, image, start = crystal
+    mixed = np.random.default_rng(1).permutation(len(start))
+    plain = refine_columns(image, start, spacing_px=10.0)
+    other = refine_columns(image, start[mixed], spacing_px=10.0)
+    # Sums in another order: rounding of float32.
+    assert other.position_px == pytest.approx(plain.position_px[mixed], abs=1e-3)
+
+
 def test_wrong_arguments_are_refused():
     with pytest.raises(ValueError, match="spacing_px"):
         refine_columns(np.ones((9, 9)), np.zeros((1, 2)), spacing_px=0)

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from scanseg.report import ATOM_COLUMNS, append_atoms, join_tables, write_rows
+from scanseg.report import ATOM_COLUMNS, append_atoms, join_tables, tables, write_rows
 
 
 def _atoms(n):
@@ -53,6 +53,14 @@ def test_numbers_survive_to_the_digits_that_matter():
     # The shortest text that gives the float32 back: 24 bits, twice rounded.
     np.testing.assert_allclose(table["amplitude"], atoms["amplitude"], rtol=1.2e-7)
     assert table["y_nm"].isna().all()
+
+
+def test_a_long_table_is_written_in_parts(monkeypatch):
+    atoms, whole, parts = _atoms(50), io.BytesIO(), io.BytesIO()
+    append_atoms(whole, atoms, image="a.tif", frame=0, header=True)
+    monkeypatch.setattr(tables, "ROWS_AT_ONCE", 7)
+    append_atoms(parts, atoms, image="a.tif", frame=0, header=True)
+    assert parts.getvalue() == whole.getvalue()
 
 
 def test_a_missing_column_and_no_atom_are_no_problem():

@@ -14,8 +14,9 @@ from scanseg.inference.peaks import find_peaks
 
 __all__ = ["Candidates", "Detection", "find_columns"]
 
-# Rows of the grid that are searched at once, so that memory does not grow with the image.
-BAND_ROWS = 2048
+# Rows of the grid that are searched at once, so that memory does not grow with the image: a band of
+# 16,384 pixels a row takes 16 MB, three or four times.
+BAND_ROWS = 256
 
 
 class Detection(Config):
@@ -42,7 +43,7 @@ class Candidates:
     """
 
     position_px: NDArray[np.float64]
-    class_index: NDArray[np.int64]
+    class_index: NDArray[np.uint8]
     probability: NDArray[np.float32]
 
 
@@ -82,7 +83,7 @@ def find_columns(result: Prediction, *, config: Detection | None = None) -> Cand
         at_peak = band[:, pixel[:, 0], pixel[:, 1]]
         winner = at_peak.argmax(0)
         found.append(position)
-        classes.append(winner + 1)
+        classes.append((winner + 1).astype(np.uint8))
         certainty.append(at_peak[winner, np.arange(len(winner))])
     return Candidates(
         result.grid.to_image(np.concatenate(found)),

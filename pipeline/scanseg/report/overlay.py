@@ -131,21 +131,32 @@ def _draw_marks(
     if not len(atoms):
         return {}
     scale = np.array(canvas.shape[:2]) / np.array(shape)
-    positions = (atoms[["y_px", "x_px"]].to_numpy(np.float64) + 0.5) * scale - 0.5
     ring, cross = _mark_sizes(spacing_px, float(scale.mean()), min(canvas.shape[:2]))
     ok = atoms["fit_ok"].to_numpy(bool) if "fit_ok" in atoms else np.ones(len(atoms), bool)
-    classes = atoms["class"].to_numpy(object)
     legend: dict[str, tuple[int, str]] = {}
-    for name in dict.fromkeys([*colours, *np.unique(classes.astype(str))]):
-        chosen = classes == name
+    for name in dict.fromkeys([*colours, *sorted(map(str, atoms["class"].unique()))]):
+        chosen = (atoms["class"] == name).to_numpy(bool)
         if chosen.any():
             colour = colours.get(name, "#ffd23f")
             legend[name] = (int(chosen.sum()), colour)
-            stamp(canvas, positions[chosen & ok], ring, _rgb(colour))
+            stamp(canvas, _on_canvas(atoms, chosen & ok, scale), ring, _rgb(colour))
     if not ok.all():
         legend["not fitted"] = (int((~ok).sum()), FLAGGED_COLOUR)
-        stamp(canvas, positions[~ok], cross, _rgb(FLAGGED_COLOUR))
+        stamp(canvas, _on_canvas(atoms, ~ok, scale), cross, _rgb(FLAGGED_COLOUR))
     return legend
+
+
+def _on_canvas(
+    atoms: pd.DataFrame, chosen: NDArray[np.bool_], scale: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Positions of the chosen atoms on the canvas, shape (n, 2)."""
+    places = np.empty((int(chosen.sum()), 2))
+    for axis, name in enumerate(("y_px", "x_px")):
+        places[:, axis] = atoms[name].to_numpy(np.float64)[chosen]
+    places += 0.5
+    places *= scale
+    places -= 0.5
+    return places
 
 
 def _mark_sizes(spacing_px: float | None, scale: float, smallest: int) -> tuple[Mark, Mark]:

@@ -47,6 +47,8 @@ _DECIMALS = {
 }
 # Counts or volts, of any size: 7 significant digits, which is what float32 prints.
 _SEVEN_DIGITS = ("amplitude", "background")
+# Rows that are turned into text together, so that memory does not grow with the table.
+ROWS_AT_ONCE = 100_000
 
 
 def append_atoms(
@@ -71,26 +73,32 @@ def append_atoms(
     -----
     pyarrow writes a million rows in 0.4 s, ``DataFrame.to_csv`` takes ten times as long.
     """
-    import pyarrow as pa
     from pyarrow import csv as arrow_csv
 
     if header:
         file.write((",".join(ATOM_COLUMNS) + "\n").encode())
-    if not len(atoms):
-        return
+    # pyarrow quotes either every text or none; none is what people expect to see.
+    texts = {image, *atoms["class"].unique()} if "class" in atoms else {image}
+    plain = not any(set(str(text)) & set('",\r\n') for text in texts)
+    options = arrow_csv.WriteOptions(
+        include_header=False, quoting_style="none" if plain else "needed"
+    )
+    for start in range(0, len(atoms), ROWS_AT_ONCE):
+        rows = atoms.iloc[start : start + ROWS_AT_ONCE]
+        arrow_csv.write_csv(_arrow(rows, image, frame), file, options)
+
+
+def _arrow(atoms: pd.DataFrame, image: str, frame: int) -> Any:
+    """The table as it is written, digits rounded."""
+    import pyarrow as pa
+
     columns: dict[str, Any] = {
         "image": pa.array([image], pa.string()).take(pa.array(np.zeros(len(atoms), np.int32))),
         "frame": np.full(len(atoms), frame),
     }
     for name in ATOM_COLUMNS[2:]:
         columns[name] = _column(atoms, name)
-    # pyarrow quotes either every text or none; none is what people expect to see.
-    texts = {image, *atoms["class"].astype(str).unique()} if "class" in atoms else {image}
-    plain = not any(set(text) & set('",\r\n') for text in texts)
-    options = arrow_csv.WriteOptions(
-        include_header=False, quoting_style="none" if plain else "needed"
-    )
-    arrow_csv.write_csv(pa.table(columns), file, options)
+    return pa.table(columns)
 
 
 def _column(atoms: pd.DataFrame, name: str) -> Any:
