@@ -1,0 +1,101 @@
+"""Widths and noise of an image, from a part of it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from scanseg.atoms._columns import FloatArray
+from scanseg.atoms._noise import correlation, estimate_noise, flat_noise
+from scanseg.atoms._scene import MANY, Scene, Tile, tiles_of
+from scanseg.atoms._tile_fit import Fit, advance, begin, cut, limit_widths, window_rows
+
+# Enough columns to know a width to 1 % and the noise to a few per cent at 30 counts a column.
+PILOT_COLUMNS = 1000
+# ln(sigma) is known beforehand to about 0.5, which matters for a handful of faint columns only.
+WIDTH_PRIOR = 4.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Pilot:
+    """What a part of the image told about all of it."""
+
+    sigma: FloatArray  # (C,)
+    noise: FloatArray  # alpha, beta, floor, in units of the scene
+    correlation: float
+    sign: float  # +1: bright columns, -1: dark ones
+    whole: Fit | None  # the fit itself, where the part was everything
+
+
+def fit_pilot(scene: Scene) -> Pilot:
+    """Fit some tiles with free widths, and learn the noise from their residuals."""
+    tiles = _pilot_tiles(scene)
+    fits = [fit for tile in tiles if (fit := _pilot_fit(scene, tile)) is not None]
+    information = np.array([fit.width_information for fit in fits])
+    logs = np.log([fit.sigma for fit in fits])
+    total = information.sum(axis=0)
+    known = total > 0
+    sigma = np.full(scene.n_kinds, scene.config.start_width * scene.spacing_px)
+    sigma[known] = np.exp((information * logs).sum(axis=0)[known] / total[known])
+    noise = estimate_noise(fits)
+    amplitude = np.concatenate([fit.amplitude for fit in fits])
+    strength = np.concatenate([fit.block[:, 0] for fit in fits])
+    sign = 1.0 if np.sum(np.sign(amplitude) * np.sqrt(strength) * np.abs(amplitude)) >= 0 else -1.0
+    whole = None
+    if len(tiles) == 1 and tiles[0] == Tile(0, scene.shape[0], 0, scene.shape[1]):
+        # only the weights change: the noise is known a little better now
+        whole = advance(scene, fits[0], noise, least=0, most=0)
+        sigma = whole.sigma
+    return Pilot(sigma, noise, correlation(fits, sigma), sign, whole)
+
+
+def _pilot_tiles(scene: Scene) -> list[Tile]:
+    """The whole image if it is small, otherwise a few tiles that hold every class."""
+    height, width = scene.shape
+    if len(scene.order) <= 2 * PILOT_COLUMNS and max(scene.shape) <= 2 * scene.tile_side():
+        return [Tile(0, height, 0, width)]
+    side = max(math.ceil(24 * scene.spacing_px), 64)
+    tiles = list(tiles_of(scene.shape, side))
+    down = len({tile.top for tile in tiles})
+    across = len(tiles) // down
+    population = np.zeros((scene.n_kinds, len(tiles)), int)
+    for some in np.array_split(scene.order, 1 + len(scene.order) // MANY):
+        place = np.floor((scene.start[some] + 0.5) / (height / down, width / across)).astype(int)
+        place = np.clip(place, 0, (down - 1, across - 1))
+        number = place[:, 0] * across + place[:, 1]
+        np.add.at(population, (scene.kind[some], number), 1)
+    crowd = population.sum(axis=0)
+    good = np.flatnonzero(crowd >= 0.5 * crowd.max())
+    wanted = max(1, min(len(good), round(PILOT_COLUMNS / crowd[good].mean())))
+    chosen = set(good[np.linspace(0, len(good) - 1, wanted).round().astype(int)].tolist())
+    for members in population:
+        if not members[sorted(chosen)].sum():
+            chosen.add(int(members.argmax()))
+    return [tiles[k] for k in sorted(chosen)]
+
+
+def _pilot_fit(scene: Scene, tile: Tile) -> Fit | None:
+    sigma = np.full(scene.n_kinds, scene.config.start_width * scene.spacing_px)
+    window = window_rows(1.25 * sigma.max(), scene.config)
+    patch = cut(scene, tile, window)
+    if patch is None:
+        return None
+    fit = begin(scene, patch, sigma, window)
+    flat = flat_noise(patch)
+    advance(
+        scene,
+        fit,
+        flat,
+        least=2,
+        most=min(4, scene.config.max_steps),
+        tolerance=0.5,
+        width_prior=WIDTH_PRIOR,
+        reject=False,
+    )
+    limit_widths(scene, fit)
+    noise = estimate_noise([fit])
+    advance(scene, fit, noise, least=1, most=scene.config.max_steps, width_prior=WIDTH_PRIOR)
+    limit_widths(scene, fit)
+    return fit
