@@ -306,6 +306,21 @@ def test_an_ncem_file(
     assert images[0].pixel_size_nm == pytest.approx(expected)
 
 
+def test_ncem_units_have_their_letters_apart(tmp_path: Path, scan: Scan) -> None:
+    path = tmp_path / "scan.emd"
+    for unit, size_nm, per_nm in (("[µ_m]", 20.0, None), ("[1_/_n_m]", None, 0.02)):
+        with h5py.File(path, "w") as file:
+            group = file.create_group("signals/scan")
+            group.attrs["emd_group_type"] = 1
+            group["data"] = scan
+            for number, name in enumerate("yx", start=1):
+                group[f"dim{number}"] = [0.0, 0.02]
+                group[f"dim{number}"].attrs.update({"name": name, "units": unit})
+        image = read(path)
+        assert image.pixel_size_nm == (None if size_nm is None else (size_nm, size_nm))
+        assert image.metadata.get("pixel_size_per_nm") == (None if per_nm is None else (0.02, 0.02))
+
+
 # --- NSID ---------------------------------------------------------------------------------------
 
 

@@ -335,6 +335,18 @@ def test_a_fourier_transform_is_told_from_an_image(tmp_path: Path, scan: Scan) -
     assert image.metadata["pixel_size_per_nm"] == (0.002, 0.5)
 
 
+def test_an_axis_of_energies_is_no_side_of_an_image(tmp_path: Path, movie: Scan) -> None:
+    path = tmp_path / "spectra.tif"
+    tags = [(65003, "s", 0, "eV", True), (65004, "s", 0, "nm", True), *DM_TAGS[2:]]
+    # the text that hyperspy writes beside the tags has one unit for both sides
+    tifffile.imwrite(
+        path, movie, description="ImageJ=1.11a\nunit=nm", resolution=(50, 40), metadata=None,
+        extratags=tags,
+    )  # fmt: skip
+    with pytest.raises(NoImage):
+        read(path)
+
+
 def test_every_image_of_an_ome_file_has_its_own_calibration(tmp_path: Path, scan: Scan) -> None:
     path = tmp_path / "scan.ome.tif"
     with tifffile.TiffWriter(path, ome=True) as tif:

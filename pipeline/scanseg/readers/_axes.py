@@ -9,7 +9,7 @@ from itertools import product
 
 import numpy as np
 
-from scanseg.readers.units import is_reciprocal, length_nm, per_nm, time_s
+from scanseg.readers.units import is_reciprocal, is_spectral, length_nm, per_nm, time_s
 
 __all__ = ["Axis", "ImageAxes", "Plane", "image_axes"]
 
@@ -51,7 +51,7 @@ class Axis:
         if self.name == "channel":
             return "channel"
         unit = self.unit.strip().strip("[]()")
-        if re.search(r"(?i)\b[kM]?eV\b", unit) or re.search(r"(?i)energy|wavelength", self.name):
+        if is_spectral(unit) or re.search(r"(?i)energy|wavelength", self.name):
             return "spectral"
         if is_reciprocal(unit):
             return "reciprocal"

@@ -170,6 +170,18 @@ def _ncem_axis(group: h5py.Group, number: int, size: int) -> Axis:
     return Axis(
         size,
         name=str(attribute(values, "name") or ""),
-        unit=str(attribute(values, "units") or ""),
+        unit=_ncem_unit(str(attribute(values, "units") or "")),
         scale=float(first[1] - first[0]) if first.size == 2 else None,
     )
+
+
+def _ncem_unit(text: str) -> str:
+    """Undo the spelling of the format: letters apart, each unit in brackets.
+
+    Examples
+    --------
+    >>> _ncem_unit("[n_m]"), _ncem_unit("[1_/_µ_m]"), _ncem_unit("nm")
+    ('nm', '1/µm', 'nm')
+    """
+    inner = text.strip()
+    return inner[1:-1].replace("_", "") if inner.startswith("[") and inner.endswith("]") else text

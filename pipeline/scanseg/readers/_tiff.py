@@ -82,6 +82,8 @@ def _channels_of(
         return
     page = series.keyframe
     facts = facts_of(tif, page, list(tif.series).index(series))
+    if facts.spectral:
+        return
     load, shape, doubts = _finished(planes, page, facts, path)
     n_channels = planes.n_channels
     if n_channels > 1 and _are_frames(series, tif):

@@ -12,7 +12,14 @@ from typing import TYPE_CHECKING, Any
 from scanseg.micrograph import Signal
 from scanseg.readers._axes import RECIPROCAL
 from scanseg.readers._signals import signal_of
-from scanseg.readers.units import is_reciprocal, length_nm, per_nm, pixel_size_nm, time_s
+from scanseg.readers.units import (
+    is_reciprocal,
+    is_spectral,
+    length_nm,
+    per_nm,
+    pixel_size_nm,
+    time_s,
+)
 
 if TYPE_CHECKING:
     from tifffile import TiffFile, TiffPage
@@ -50,6 +57,8 @@ class Facts:
         Size of a pixel of a diffraction pattern.
     reciprocal
         Whether it is a diffraction pattern or a Fourier transform.
+    spectral
+        Whether energies or wavelengths run along rows or columns.
     unit
         Of the values.
     data_rows
@@ -65,6 +74,7 @@ class Facts:
     warnings: tuple[str, ...] = ()
     pixel_size_per_nm: tuple[float, float] | None = None
     reciprocal: bool = False
+    spectral: bool = False
     unit: str = ""
 
     @property
@@ -104,6 +114,7 @@ def facts_of(tif: TiffFile, page: TiffPage, number: int = 0) -> Facts:
         data_rows=next((f.data_rows for f in known if f.data_rows), None),
         channel_names=next((f.channel_names for f in known if f.channel_names), ()),
         warnings=doubts,
+        spectral=any(f.spectral for f in known),
         unit=next((f.unit for f in known if f.unit), ""),
     )
 
@@ -242,7 +253,9 @@ def _digital_micrograph(tif: TiffFile, page: TiffPage, number: int) -> Facts:
 def _calibrated(
     sides: tuple[Any, Any], units: tuple[Any, Any], source: str, step_s: float | None
 ) -> Facts:
-    """Facts of sides with units, which tell real from reciprocal space."""
+    """Facts of sides with units, which tell images from patterns and from spectra."""
+    if any(is_spectral(unit) for unit in units):
+        return Facts(spectral=True)
     if is_reciprocal(units[1]):
         per_y, per_x = per_nm(sides[0], units[0]), per_nm(sides[1], units[1])
         size = (per_y, per_x) if per_y and per_x else None

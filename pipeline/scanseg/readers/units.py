@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 
-__all__ = ["is_reciprocal", "length_nm", "per_nm", "pixel_size_nm", "time_s"]
+__all__ = ["is_reciprocal", "is_spectral", "length_nm", "per_nm", "pixel_size_nm", "time_s"]
 
 _NM = {
     "fm": 1e-6,
@@ -90,6 +90,17 @@ def is_reciprocal(unit: object) -> bool:
     (True, True, False)
     """
     return _inverse_of(unit) is not None
+
+
+def is_spectral(unit: object) -> bool:
+    """Whether a unit is an energy: that of a spectrum.
+
+    Examples
+    --------
+    >>> is_spectral("eV"), is_spectral("[keV]"), is_spectral("nm")
+    (True, True, False)
+    """
+    return re.fullmatch(r"[km]?ev", _cleaned(unit)) is not None
 
 
 def per_nm(value: object, unit: object) -> float | None:
