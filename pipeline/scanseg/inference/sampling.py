@@ -58,9 +58,10 @@ PAIRS_GAIN = 1.1
 SKEW_SMOOTHING = 1 / 6
 DARK_SKEW = -0.2
 # Quartiles of the distances of nearest columns lie this close in a lattice, as a part of their
-# median: 0.05 where all are alike, 0.45 in a perovskite with its oxygen; points strewn at random
-# have 0.8.
-REGULAR = 0.6
+# median: 0.05 where all are alike, 0.45 in a perovskite with its oxygen, which is believed where
+# its columns are clear. Points strewn at random have 0.8, blobs of smoothed noise 0.4 to 0.6.
+REGULAR = 0.4
+REGULAR_IF_CLEAR = 0.6
 # Single atoms are looked at from as far away as still shows this part of them: noise is taken for
 # atoms from close by.
 STILL_SEEN = 0.75
@@ -177,7 +178,12 @@ class _View:
     def lattice(self) -> bool:
         """Whether these are enough columns, sure enough and evenly enough spaced, for a lattice."""
         filled = self.conclusive and self.support / self.ratio**2 >= CONVINCING
-        return filled and self.irregularity <= REGULAR
+        return filled and self.regular
+
+    @property
+    def regular(self) -> bool:
+        """Whether the columns keep a distance, as lattices do and single atoms do not."""
+        return self.irregularity <= (REGULAR_IF_CLEAR if self.certainty >= CLEAR else REGULAR)
 
     @property
     def clear(self) -> bool:
@@ -329,7 +335,7 @@ def _best_view(judge: _Judge, start_px: float | None) -> tuple[_View, SpacingMet
         view = _closer_pairs(judge, _climbed(judge, view))
     if not view.n_columns:
         return view, "none"
-    if not view.conclusive or view.irregularity > REGULAR:
+    if not view.conclusive or not view.regular:
         return view, "isolated"
     return view, method
 
@@ -377,12 +383,17 @@ def _search(judge: _Judge) -> _View:
     best = max((view for view in views if view.lattice), key=_density, default=None)
     if best is not None:
         return _followed(judge, best)
-    most = max(view.certain_px2 for view in views)
-    return next(view for view in reversed(views) if view.certain_px2 >= STILL_SEEN * most)
+    most = max(_singles(view) for view in views)
+    return next(view for view in reversed(views) if _singles(view) >= STILL_SEEN * most)
 
 
 def _density(view: _View) -> float:
     return view.density_px2
+
+
+def _singles(view: _View) -> float:
+    """How convincingly a view shows single atoms: many certain ones, and few that are not."""
+    return view.certain_px2 * view.certainty
 
 
 def _nearest(position: NDArray[np.float64]) -> NDArray[np.float64]:
