@@ -545,6 +545,22 @@ except ExtraMissing as error:
 """
 
 
+@pytest.mark.parametrize("compression", ["lzw", "zstd", "lzma", "jpeg", "jpegxl"])
+def test_codecs_of_the_extra(tmp_path: Path, movie: Scan, compression: str) -> None:
+    pytest.importorskip("imagecodecs")
+    path = tmp_path / "movie.tif"
+    smooth = (movie // 20).astype(np.uint8)
+    tifffile.imwrite(path, smooth, compression=compression, photometric="minisblack")
+    stack = read(path)
+    if compression == "jpeg":
+        # a level of 95 % alters grey values by a few
+        np.testing.assert_allclose(_frames(stack).astype(int), smooth, atol=8)
+        assert any("JPEG" in warning for warning in stack.warnings)
+    else:
+        np.testing.assert_array_equal(_frames(stack), smooth)
+        assert stack.warnings == ()
+
+
 def test_codecs_that_are_not_installed(tmp_path: Path, scan: Scan) -> None:
     pytest.importorskip("imagecodecs")
     lzw, lerc = tmp_path / "lzw.tif", tmp_path / "lerc.tif"

@@ -18,7 +18,7 @@ from scanseg.readers._safety import check_fits_memory, silence
 if TYPE_CHECKING:
     from PIL.ImageFile import ImageFile
 
-__all__ = ["picture_pixels", "read_bmp", "read_jpeg", "read_png"]
+__all__ = ["LOSSY", "picture_pixels", "read_bmp", "read_jpeg", "read_png"]
 
 LOSSY = (
     "JPEG compression alters the values: positions and intensities are less exact than the "

@@ -17,6 +17,7 @@ from scanseg.errors import ExtraMissing, Truncated, Unsupported
 from scanseg.micrograph import RealImage
 from scanseg.readers._arrays import grey
 from scanseg.readers._channel import Channel
+from scanseg.readers._pictures import LOSSY
 from scanseg.readers._registry import reads
 from scanseg.readers._safety import check_extent, check_fits_memory, check_ratio, silence
 from scanseg.readers._signals import signal_of
@@ -32,6 +33,7 @@ FORMAT = "TIFF"
 MAPPED_FROM_BYTES = 256 * 2**20  # uncompressed images from here on are mapped, not loaded
 
 MINISWHITE, PALETTE = 0, 3  # values of the photometric tag
+JPEG_COMPRESSIONS = (6, 7)  # values of the compression tag: old and new
 
 
 @reads(
@@ -311,6 +313,8 @@ def _finished(
     if facts.data_rows is not None and facts.data_rows < height:
         doubts.append(f"The last {height - facts.data_rows} rows are a data bar and were cut off.")
         height = facts.data_rows
+    if page.compression in JPEG_COMPRESSIONS:
+        doubts.append(LOSSY)
     if page.photometric == PALETTE:
         doubts.append("Its colour table is left out: the stored numbers are the grey values.")
     # not for masks of one bit, which are written so without being turned over
