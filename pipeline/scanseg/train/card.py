@@ -62,10 +62,10 @@ Finds {classes} in {contract.modality} images. Version {contract.version}, licen
 
 **Input.** One channel, brought to about {recipe.spacing_px:g} pixels between nearest columns, 0 at
 the mean of the surroundings ({recipe.normalisation.window_px:g} px, Gaussian) and 1 a standard
-deviation above it.
+deviation above it. Columns are bright in it: images in which they are dark are turned over first.
 
 **Training.** {contract.data} {seen:,} patches of {recipe.patch_px}² pixels ({steps:,} steps of
-{recipe.batch}), seed {contract.seed}. Reproduced by `scanseg train configs/{contract.recipe}`.
+{recipe.batch}), seed {contract.seed}. The recipe: `scanseg train configs/{contract.recipe}`.
 
 **Figures of merit** on {recipe.validation.n_images} simulated validation images (seed
 {recipe.validation.seed}, never trained on; threshold and temperature were chosen on them). F1
