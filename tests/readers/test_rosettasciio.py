@@ -10,48 +10,15 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from scanseg.errors import ExtraMissing, LoadError, NoImage, Truncated
-from scanseg.readers import look_into, read
+from scanseg.errors import ExtraMissing, LoadError, NoImage
+from scanseg.readers import read
 
 Scan = NDArray[np.uint16]
-
-
-def write_mrc(path: Path, data: NDArray[np.uint16], cell_angstrom: tuple[float, float]) -> None:
-    """Write shape (n, height, width) as MRC mode 6; the cell is that of the whole image (y, x)."""
-    n, height, width = data.shape
-    header = np.zeros(256, "<i4")
-    header[:4] = (width, height, n, 6)
-    header[7:10] = (width, height, n)
-    header[10:13] = np.array([cell_angstrom[1], cell_angstrom[0], n], "<f4").view("<i4")
-    header[16:19] = (1, 2, 3)
-    header[52] = int.from_bytes(b"MAP ", "little")
-    header[53] = int.from_bytes(b"DD\0\0", "little")
-    path.write_bytes(header.tobytes() + data.astype("<u2").tobytes())
-
-
-@pytest.mark.filterwarnings("ignore::ResourceWarning")
-def test_an_mrc_image(tmp_path: Path, scan: Scan) -> None:
-    pytest.importorskip("rsciio")
-    path = tmp_path / "scan.mrc"
-    write_mrc(path, scan[None], (37 * 0.2, 23 * 0.3))
-    image = read(path)
-    np.testing.assert_array_equal(image.frame(0).data, scan)
-    assert image.pixel_size_nm == pytest.approx((0.02, 0.03))
-
-
-@pytest.mark.filterwarnings("ignore::ResourceWarning")
-def test_an_mrc_stack(tmp_path: Path, movie: Scan) -> None:
-    pytest.importorskip("rsciio")
-    path = tmp_path / "movie.mrc"
-    write_mrc(path, movie, (37 * 0.2, 23 * 0.3))
-    stack = read(path)
-    np.testing.assert_array_equal(np.stack([f.data for f in stack.frames()]), movie)
 
 
 HEADERS = {
     "scan.dm3": b"\0\0\0\x03\0\0\x10\0\0\0\0\x01",
     "scan.dm4": b"\0\0\0\x04" + bytes(8) + b"\0\0\0\x01",
-    "scan.mrc": bytes(208) + b"MAP ",
 }
 
 
@@ -106,15 +73,3 @@ def test_signals_with_axes_of_every_kind() -> None:
     assert image_axes([position, position, momentum, momentum]) is None
     assert image_axes([position, position, y, x]) is None
     assert image_axes([energy]) is None
-
-
-@pytest.mark.filterwarnings("ignore::ResourceWarning")
-def test_an_mrc_stack_that_ends_early_is_refused_before_it_is_loaded(
-    tmp_path: Path, movie: Scan
-) -> None:
-    pytest.importorskip("rsciio")
-    path = tmp_path / "movie.mrc"
-    write_mrc(path, movie, (37 * 0.2, 23 * 0.3))
-    path.write_bytes(path.read_bytes()[:-700])
-    with pytest.raises(Truncated, match="a part is missing"):
-        look_into(path)

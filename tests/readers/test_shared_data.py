@@ -47,7 +47,7 @@ pytestmark = pytest.mark.skipif(not EXPECTED, reason="the shared data are not he
 
 @pytest.fixture
 def _rosettasciio(request: pytest.FixtureRequest) -> None:
-    if request.getfixturevalue("name").startswith(("dm3", "dm4", "mrc", "blo")):
+    if request.getfixturevalue("name").startswith(("dm3", "dm4")):
         pytest.importorskip("rsciio")
 
 

@@ -21,12 +21,11 @@ from scanseg.readers._axes import RECIPROCAL, Axis, ImageAxes, Plane, image_axes
 from scanseg.readers._channel import Channel
 from scanseg.readers._dm_tags import check_dm_tags
 from scanseg.readers._registry import reads
-from scanseg.readers._safety import check_extent, check_fits_memory, check_ratio, silence
+from scanseg.readers._safety import check_extent, check_ratio, silence
 from scanseg.readers._signals import signal_of
 
-__all__ = ["read_blockfile", "read_digital_micrograph", "read_mrc"]
+__all__ = ["read_blockfile", "read_digital_micrograph"]
 
-MRC_HEADER_BYTES = 1024
 HINT = "Run: pip install 'scanseg[em]' (it adds RosettaSciIO, which is GPL-3). Or export as TIFF."
 
 
@@ -41,13 +40,7 @@ def _is_digital_micrograph(header: bytes) -> bool:
 def read_digital_micrograph(path: Path) -> Sequence[Channel]:
     """Read Gatan's dm3 and dm4; the thumbnail is no image, an empty unit no calibration."""
     check_dm_tags(path)
-    return _read(path, "DigitalMicrograph", "digitalmicrograph", lazy=True)
-
-
-@reads("MRC", ".mrc", ".mrcs", recognises=lambda header: header[208:212] == b"MAP ")
-def read_mrc(path: Path) -> Sequence[Channel]:
-    """Read MRC images and stacks; the cell of the header is in Å."""
-    return _read(path, "MRC", "mrc", lazy=True)
+    return _read(path, "DigitalMicrograph", "digitalmicrograph")
 
 
 @reads("Blockfile", ".blo", starts_with=[b"IMGBLO"], readable=False)
@@ -61,7 +54,7 @@ def read_blockfile(path: Path) -> Sequence[Channel]:
     )
 
 
-def _read(path: Path, format: str, plugin: str, *, lazy: bool = False) -> Sequence[Channel]:
+def _read(path: Path, format: str, plugin: str) -> Sequence[Channel]:
     try:
         reader = importlib.import_module(f"rsciio.{plugin}")
     except ImportError as error:
@@ -69,11 +62,9 @@ def _read(path: Path, format: str, plugin: str, *, lazy: bool = False) -> Sequen
             path, "this format is read by the optional extra em.", format=format, hint=HINT
         ) from error
     silence("rsciio")
-    if not lazy:
-        check_fits_memory(path, format, path.stat().st_size, what="the file")
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        signals = _load(reader, path, lazy=lazy)
+        signals = _load(reader, path)
     doubts = tuple(
         f"RosettaSciIO: {_one_line(warning)}"
         for warning in caught
@@ -91,12 +82,12 @@ def _read(path: Path, format: str, plugin: str, *, lazy: bool = False) -> Sequen
     return channels
 
 
-def _load(reader: Any, path: Path, *, lazy: bool) -> list[dict[str, Any]]:
+def _load(reader: Any, path: Path) -> list[dict[str, Any]]:
     """Load without the pixels where the plugin can; it cannot for colours, which are small."""
     try:
-        signals: list[dict[str, Any]] = reader.file_reader(str(path), lazy=lazy)
+        signals: list[dict[str, Any]] = reader.file_reader(str(path), lazy=True)
     except ValueError as error:
-        if not lazy or "RGB" not in str(error):
+        if "RGB" not in str(error):
             raise
         signals = reader.file_reader(str(path))
     return signals
@@ -168,11 +159,8 @@ def _loader(
 
 
 def _first_byte(signal: dict[str, Any]) -> int:
-    """Where the pixels of a mapped file begin: behind the header of MRC, or as dm3 and dm4 say."""
+    """Where the pixels of a mapped file begin, as dm3 and dm4 say."""
     tags = signal["original_metadata"]
-    extended = _entry(tags, "std_header", "NEXT")
-    if extended is not None:
-        return MRC_HEADER_BYTES + int(extended)
     return int(_entry(tags, "ImageList", "TagGroup0", "ImageData", "Data", "offset") or 0)
 
 
