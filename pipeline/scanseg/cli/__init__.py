@@ -19,6 +19,7 @@ __all__ = ["app", "main"]
 
 COMMANDS = {
     "predict": "Find the atoms of every image in files and folders.",
+    "report": "Write the report of a run and its tables anew.",
     "check": "Say what is in files, and what predict would take.",
     "simulate": "Make labelled images whose truth is known.",
     "train": "Train a model from a recipe.",

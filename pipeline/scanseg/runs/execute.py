@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import logging
 import threading
 import time
 from collections import deque
@@ -19,12 +20,15 @@ from scanseg.runs.manifest import Failure
 from scanseg.runs.pipeline import WriteBehind, read_ahead
 from scanseg.runs.plan import Plan, Skipped
 from scanseg.runs.process import Detection, Processor
+from scanseg.runs.publish import publish
 from scanseg.runs.reading import Read, Reading, read_file
 from scanseg.runs.record import describe_machine, now, versions
 from scanseg.runs.settings import RunSettings
 from scanseg.runs.summary import write_summary
 
 __all__ = ["RunResult", "execute"]
+
+log = logging.getLogger("scanseg.runs")
 
 # A few images ahead keep the network busy; of large ones the memory budget lets fewer pass.
 AHEAD = 4
@@ -140,7 +144,18 @@ def execute(
                 "seconds": result.seconds,
             },
         )
+    if not interrupted:
+        _publish(folder)
     return result
+
+
+def _publish(folder: RunFolder) -> None:
+    """Write the report; the results are there already, and count without it."""
+    try:
+        publish(folder)
+    except Exception as error:
+        log.warning("report.html could not be written: %s. Try: scanseg report", error)
+        log.debug("the report", exc_info=error)
 
 
 def _record(
@@ -151,6 +166,7 @@ def _record(
         "command": list(command),
         "started": now(),
         "model": dict(processor.description),
+        "colours": dict(processor.colours),
         "settings": settings.model_dump(mode="json"),
         "inputs": [{"path": str(file.path), "image": file.name} for file in plan.files],
         "skipped": _skipped(*plan.skipped),

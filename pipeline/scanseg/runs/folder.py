@@ -14,9 +14,10 @@ from scanseg.errors import ConfigError, MachineError
 from scanseg.runs.manifest import MANIFEST, Manifest
 from scanseg.runs.outputs import remove_outputs
 
-__all__ = ["RunFolder"]
+__all__ = ["RunFolder", "is_run_folder"]
 
 RECORD = "run.json"
+REPORT = "report.html"
 # All temporary files are here: on the same file system, and gone with one call.
 SCRATCH = ".scanseg-partial"
 LOCK = ".scanseg-lock"
@@ -81,8 +82,12 @@ class RunFolder:
 
     def is_unfinished(self) -> bool:
         """Whether no run has come to its end here."""
-        record = json.loads((self.path / RECORD).read_text(encoding="utf-8"))
-        return record.get("finished") is None
+        return self.record().get("finished") is None
+
+    def record(self) -> dict[str, Any]:
+        """What ``run.json`` holds."""
+        record: dict[str, Any] = json.loads((self.path / RECORD).read_text(encoding="utf-8"))
+        return record
 
     def write_json(self, name: str, content: dict[str, Any]) -> None:
         """Write a file at once or not at all."""
@@ -93,7 +98,7 @@ class RunFolder:
     def _refuse_foreign(self) -> None:
         if self.path.exists() and not self.path.is_dir():
             raise ConfigError(f"{self.path} is a file.", hint="Name a folder with -o.")
-        if not self.path.exists() or _is_ours(self.path):
+        if not self.path.exists() or is_run_folder(self.path):
             return
         others = sorted(each.name for each in self.path.iterdir() if each.name[0] != ".")
         if others:
@@ -111,11 +116,12 @@ class RunFolder:
             while parent != self.path and parent.is_dir() and not any(parent.iterdir()):
                 parent.rmdir()
                 parent = parent.parent
-        for name in (MANIFEST, RECORD, "run.log", *TABLES):
+        for name in (MANIFEST, RECORD, REPORT, "run.log", *TABLES):
             (self.path / name).unlink(missing_ok=True)
 
 
-def _is_ours(folder: Path) -> bool:
+def is_run_folder(folder: Path) -> bool:
+    """Whether a run has written to a folder."""
     try:
         return "scanseg" in json.loads((folder / RECORD).read_text(encoding="utf-8"))
     except (OSError, ValueError, TypeError):

@@ -11,7 +11,7 @@ from scanseg.report import ATOM_COLUMNS, join_tables, write_rows
 from scanseg.runs.folder import RunFolder
 from scanseg.runs.manifest import Entry
 
-__all__ = ["FAILURE_COLUMNS", "IMAGE_COLUMNS", "write_summary"]
+__all__ = ["FAILURE_COLUMNS", "IMAGE_COLUMNS", "present_entries", "write_summary"]
 
 IMAGE_COLUMNS = (
     "image",
@@ -34,7 +34,7 @@ FAILURE_COLUMNS = ("path", "stage", "error", "reason", "hint")
 
 def write_summary(folder: RunFolder) -> None:
     """Write images.csv, failures.csv and atoms.csv, each at once or not at all."""
-    entries = [entry for entry in folder.manifest.entries() if not _is_gone(entry)]
+    entries = present_entries(folder)
     tables = [
         folder.path / entry.name / "atoms.csv" for entry in entries if "atoms.csv" in entry.outputs
     ]
@@ -45,6 +45,11 @@ def write_summary(folder: RunFolder) -> None:
     join_tables(tables, scratch / "atoms.csv", header=ATOM_COLUMNS)
     for name in ("images.csv", "failures.csv", "atoms.csv"):
         os.replace(scratch / name, folder.path / name)
+
+
+def present_entries(folder: RunFolder) -> list[Entry]:
+    """Lines of the manifest, without failures of files that are no longer there."""
+    return [entry for entry in folder.manifest.entries() if not _is_gone(entry)]
 
 
 def _is_gone(entry: Entry) -> bool:
