@@ -64,6 +64,15 @@ def test_a_named_file_is_tried_whatever_its_extension(tmp_path):
     assert plan.files[0].expected
 
 
+def test_files_with_the_extension_of_a_known_format_are_expected(tmp_path):
+    known = ".di .dm4 .gsf .h5-jpk .ibw .jpk .mi .nid .ser .spm .stp .sxm .tif .top .topostats"
+    for suffix in (*known.split(), ".odd", ""):
+        _touch(tmp_path / f"scan{suffix}")
+    plan = find_inputs([tmp_path], output=tmp_path / "out")
+    unexpected = [file.name for file in plan.files if not file.expected]
+    assert unexpected == ["scan", "scan.odd"]
+
+
 def test_a_file_called_like_a_table_of_the_run_gets_another_folder(tmp_path):
     plan = find_inputs([_touch(tmp_path / "in" / "atoms.csv")], output=tmp_path / "out")
     assert _names(plan) == ["in/atoms.csv"]

@@ -11,6 +11,7 @@ from scanseg.readers._ome_zarr import is_image_folder
 from scanseg.readers._read import (
     Contents,
     format_names,
+    image_suffixes,
     look_into,
     read,
     read_channels,
@@ -22,6 +23,7 @@ __all__ = [
     "SIDECAR_SUFFIX",
     "Contents",
     "format_names",
+    "image_suffixes",
     "is_image_folder",
     "look_into",
     "read",

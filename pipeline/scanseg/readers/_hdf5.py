@@ -75,7 +75,19 @@ def layout(format: str, *, recognises: Recognise) -> Callable[[LoadLayout], Load
     return register
 
 
-@reads(FORMAT, ".h5", ".hdf5", ".emd", ".hspy", ".nxs", starts_with=[b"\x89HDF\r\n\x1a\n"])
+@reads(
+    FORMAT,
+    ".h5",
+    ".hdf5",
+    ".hdf",
+    ".emd",
+    ".hspy",
+    ".nxs",
+    ".nc",
+    ".h5-jpk",
+    ".topostats",
+    starts_with=[b"\x89HDF\r\n\x1a\n"],
+)
 def read_hdf5(path: Path) -> Sequence[Channel]:
     """Read an HDF5 file: by its layout where that is known, else every image-like dataset."""
     import h5py

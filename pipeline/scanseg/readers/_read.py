@@ -16,7 +16,15 @@ from scanseg.readers._registry import HEADER_BYTES, Reader, readers
 from scanseg.readers._safety import library_errors_become_load_errors
 from scanseg.readers._sidecar import read_sidecar
 
-__all__ = ["Contents", "format_names", "look_into", "read", "read_channels", "read_pfm"]
+__all__ = [
+    "Contents",
+    "format_names",
+    "image_suffixes",
+    "look_into",
+    "read",
+    "read_channels",
+    "read_pfm",
+]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -178,6 +186,12 @@ def look_into(
 def format_names() -> tuple[str, ...]:
     """Formats that can be read, sorted."""
     return tuple(sorted(reader.format for reader in readers() if reader.readable))
+
+
+def image_suffixes() -> frozenset[str]:
+    """Extensions, lower case, of the formats that can be read."""
+    known = (reader.suffixes for reader in readers() if reader.readable)
+    return frozenset(suffix for suffixes in known for suffix in suffixes)
 
 
 def _calibrated(channel: Channel, pixel_size_nm: tuple[float, float], origin: str) -> Channel:

@@ -40,6 +40,9 @@ JPEG_COMPRESSIONS = (6, 7)  # values of the compression tag: old and new
     FORMAT,
     ".tif",
     ".tiff",
+    ".tf8",
+    ".btf",
+    ".jpk",
     starts_with=[b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"],
 )
 def read_tiff(path: Path) -> Sequence[Channel]:

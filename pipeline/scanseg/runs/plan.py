@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from scanseg.errors import ConfigError
-from scanseg.readers import is_image_folder
+from scanseg.readers import image_suffixes, is_image_folder
 
 __all__ = ["InputFile", "Plan", "Skipped", "find_inputs"]
 
@@ -22,12 +22,6 @@ _NOT_IMAGES = """
     .rst .rtf .safetensors .sh .svg .tar .tex .toml .tsv .txt .xls .xlsx .xml .xyz .yaml .yml .zip
 """
 NOT_IMAGES = frozenset(_NOT_IMAGES.split())
-# A broken file of these inside a folder is a failure; of any other extension it is left out.
-_IMAGES = """
-    .bcf .blo .bmp .btf .dm3 .dm4 .emd .gwy .h5 .hdf .hdf5 .hspy .ibw .jpeg .jpg .mrc .nc .npy .npz
-    .png .ser .spm .sxm .tf8 .tif .tiff
-"""
-IMAGES = frozenset(_IMAGES.split())
 # Files at the top of an output folder: no folder of an image may be called so.
 RESERVED = frozenset(
     {
@@ -137,6 +131,8 @@ def find_inputs(
 
 def _walk(root: Path, output: Path | None) -> Iterator[_Found | Skipped]:
     visited = set()
+    # A broken file of these is a failure; of any other extension it is left out.
+    expected = image_suffixes()
     for folder, folders, names in os.walk(root, followlinks=True):
         here = Path(folder)
         if (real := os.path.realpath(folder)) in visited or here == output:
@@ -159,7 +155,7 @@ def _walk(root: Path, output: Path | None) -> Iterator[_Found | Skipped]:
             if suffix in NOT_IMAGES:
                 yield Skipped(path, f"{suffix} files hold no images")
             elif path.is_file():
-                yield _Found(path, root, expected=suffix in IMAGES)
+                yield _Found(path, root, expected=suffix in expected)
             else:
                 yield Skipped(path, "not a file")
 
