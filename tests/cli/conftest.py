@@ -36,7 +36,7 @@ def spots_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     import torch
 
     from scanseg.bundle import save_bundle
-    from scanseg.bundle.contract import ModelClass, ModelContract, Sampling
+    from scanseg.contract import ModelClass, ModelContract, Sampling
 
     distance = torch.arange(5.0) - 2
     spot = torch.exp(-(distance[:, None] ** 2 + distance**2) / 2)

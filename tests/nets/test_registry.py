@@ -3,7 +3,7 @@ import sys
 
 import pytest
 
-from scanseg.bundle.contract import Architecture
+from scanseg.contract import Architecture
 from scanseg.errors import ConfigError
 from scanseg.nets import build_network, network_names, prepare_torchvision, register_network
 

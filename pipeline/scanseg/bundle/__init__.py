@@ -6,16 +6,16 @@ Importing this package loads neither torch nor OpenVINO.
 from __future__ import annotations
 
 from scanseg.bundle.checks import SelfTest, self_test
-from scanseg.bundle.contract import (
+from scanseg.bundle.model import Model, load_model, load_weights, model_names
+from scanseg.bundle.probability import foreground_probability
+from scanseg.bundle.saving import measure_halo_px, save_bundle
+from scanseg.contract import (
     Architecture,
     ModelClass,
     ModelContract,
     Normalisation,
     Sampling,
 )
-from scanseg.bundle.model import Model, load_model, load_weights, model_names
-from scanseg.bundle.probability import foreground_probability
-from scanseg.bundle.saving import measure_halo_px, save_bundle
 
 __all__ = [
     "Architecture",

@@ -9,8 +9,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from scanseg.bundle.contract import ModelContract
 from scanseg.config import read_yaml
+from scanseg.contract import ModelContract
 from scanseg.errors import BundleError, ConfigError
 
 if TYPE_CHECKING:

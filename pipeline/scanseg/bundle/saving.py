@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import yaml
 
-from scanseg.bundle.contract import ModelContract
 from scanseg.bundle.model import (
     CARD_FILE,
     CONTRACT_FILE,
@@ -26,6 +25,7 @@ from scanseg.bundle.model import (
     checksum,
 )
 from scanseg.bundle.onnx_network import OnnxNetwork
+from scanseg.contract import ModelContract
 from scanseg.errors import BundleError
 from scanseg.micrograph import FloatImage
 

@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from scanseg.bundle.contract import Architecture
+from scanseg.contract import Architecture
 from scanseg.errors import ConfigError
 
 if TYPE_CHECKING:

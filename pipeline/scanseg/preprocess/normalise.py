@@ -15,7 +15,7 @@ import numpy as np
 from numba import njit
 from scipy import ndimage
 
-from scanseg.bundle.contract import Normalisation
+from scanseg.contract import Normalisation
 from scanseg.errors import ScansegError
 from scanseg.micrograph import FloatImage, RealImage
 

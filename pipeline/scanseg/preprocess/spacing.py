@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import fft, ndimage
 
-from scanseg.bundle.contract import Normalisation
+from scanseg.contract import Normalisation
 from scanseg.micrograph import FloatImage, RealImage
 from scanseg.preprocess.normalise import IntensityRange, normalise, repair
 

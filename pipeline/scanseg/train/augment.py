@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from scanseg.bundle.contract import Normalisation
+from scanseg.contract import Normalisation
 from scanseg.errors import ConfigError
 from scanseg.micrograph import FloatImage
 from scanseg.train.labels import IGNORED

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from scanseg.bundle.contract import ModelContract
+from scanseg.contract import ModelContract
 from scanseg.train.recipe import Recipe
 
 __all__ = ["draw_curves", "draw_reliability", "write_card"]

@@ -17,7 +17,7 @@ from torch.utils.data import DataLoader, Sampler, TensorDataset
 
 from scanseg import __version__
 from scanseg.bundle import Model, load_weights, measure_halo_px, save_bundle
-from scanseg.bundle.contract import ModelContract, Sampling
+from scanseg.contract import ModelContract, Sampling
 from scanseg.errors import ConfigError
 from scanseg.micrograph import FloatImage
 from scanseg.train.card import draw_curves, draw_reliability, write_card

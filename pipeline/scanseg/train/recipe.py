@@ -14,8 +14,8 @@ from pydantic import (
     model_validator,
 )
 
-from scanseg.bundle.contract import Architecture, ModelClass, Normalisation
 from scanseg.config import Config, read_yaml
+from scanseg.contract import Architecture, ModelClass, Normalisation
 from scanseg.simulate.stem import Range, StemScene
 
 __all__ = ["Labels", "Loss", "Optimisation", "Recipe", "Validation", "read_recipe"]
