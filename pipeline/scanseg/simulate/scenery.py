@@ -8,7 +8,7 @@ from scipy import fft
 
 from scanseg.micrograph import FloatImage
 
-__all__ = ["granular_field", "half_plane", "smooth_field"]
+__all__ = ["granular_field", "half_plane", "rough_field", "smooth_field"]
 
 
 def smooth_field(
@@ -42,6 +42,27 @@ def granular_field(
     response = np.exp(-squared / 2) - 0.7 * np.exp(-squared * 9 / 2)
     field = fft.irfft2(spectrum * response, s=size)[: shape[0], : shape[1]]
     return np.asarray(field / max(float(field.std()), 1e-9), np.float32)
+
+
+def rough_field(
+    shape: tuple[int, int], rng: np.random.Generator, *, exponent: float, finest_px: float = 2.0
+) -> FloatImage:
+    """Self-affine random field, rms 1, mean 0: spectral amplitudes fall as ``k**-exponent``.
+
+    Surfaces of films are like this, with exponents of 1.5 to 2.5. Details below ``finest_px``
+    (s.d. of a Gaussian) are smoothed away; edges wrap round.
+    """
+    size = tuple(fft.next_fast_len(side, real=True) for side in shape)
+    spectrum = fft.rfft2(rng.standard_normal(size, dtype=np.float32))
+    ky = fft.fftfreq(size[0])[:, None].astype(np.float32)
+    kx = fft.rfftfreq(size[1])[None].astype(np.float32)
+    squared = ky * ky + kx * kx
+    squared[0, 0] = 1.0
+    response = squared ** np.float32(-exponent / 2)
+    response *= np.exp(np.float32(-2 * (np.pi * finest_px) ** 2) * squared)
+    response[0, 0] = 0.0
+    field = fft.irfft2(spectrum * response, s=size)[: shape[0], : shape[1]]
+    return np.asarray((field - field.mean()) / max(float(field.std()), 1e-9), np.float32)
 
 
 def half_plane(shape: tuple[int, int], rng: np.random.Generator, *, rough_px: float) -> FloatImage:
