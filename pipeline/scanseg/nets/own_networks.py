@@ -25,3 +25,12 @@ def _compact_unet(
     return CompactUnet(
         n_channels=n_channels, n_classes=n_classes, filters=filters, bottom_blocks=bottom_blocks
     )
+
+
+@register_network("reshednet")
+def _reshednet(
+    *, n_channels: int, n_classes: int, filters: int = 64, blocks: tuple[int, ...] = (3, 4, 5)
+) -> nn.Module:
+    from scanseg.nets.reshednet import ResHedNet
+
+    return ResHedNet(n_channels=n_channels, n_classes=n_classes, filters=filters, blocks=blocks)
