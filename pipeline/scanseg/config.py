@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import difflib
 from pathlib import Path
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
 from scanseg.errors import ConfigError
+from scanseg.micrograph import as_pixel_size_nm
 
-__all__ = ["Config", "read_yaml"]
+__all__ = ["Config", "PixelSize", "read_yaml"]
+
+# What a user may write for it: one number or two.
+PixelSize = Annotated[tuple[float, float], BeforeValidator(as_pixel_size_nm)]
 
 
 class Config(BaseModel):
@@ -72,7 +76,8 @@ def read_yaml(path: Path) -> dict[str, Any]:
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigError(f"{path} cannot be read as YAML: {error}.") from None
+        reason = " ".join(str(error).split())  # a parser's takes several lines
+        raise ConfigError(f"{path} cannot be read as YAML: {reason}.") from None
     if not isinstance(content, dict):
         raise ConfigError(f"{path} holds no settings (a YAML mapping).")
     return content
@@ -104,7 +109,8 @@ def _explain(schema: type[BaseModel], problem: Any) -> str:
     location = [str(part) for part in problem["loc"]]
     dotted = ".".join(location)
     if problem["type"] != "extra_forbidden":
-        return f"{dotted or 'the whole'}: {problem['msg']} (found {problem['input']!r})"
+        message = problem["msg"].removeprefix("Value error, ")
+        return f"{dotted or 'the whole'}: {message} (found {problem['input']!r})"
     known = _known_keys(schema, location[:-1])
     near = difflib.get_close_matches(location[-1], known, n=1)
     advice = f"did you mean '{near[0]}'?" if near else f"known are {', '.join(sorted(known))}"

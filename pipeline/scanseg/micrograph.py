@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -12,7 +13,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["FloatImage", "Mask", "Micrograph", "RealImage", "Signal", "Stack", "as_micrograph"]
+__all__ = [
+    "FloatImage",
+    "Mask",
+    "Micrograph",
+    "RealImage",
+    "Signal",
+    "Stack",
+    "as_micrograph",
+    "as_pixel_size_nm",
+]
 
 RealImage = NDArray[Any]  # (height, width), integers or floats as the detector gave them
 FloatImage = NDArray[np.float32]
@@ -87,7 +97,7 @@ class Micrograph:
         object.__setattr__(self, "data", view)
         object.__setattr__(self, "metadata", MappingProxyType(dict(self.metadata)))
         if self.pixel_size_nm is not None:
-            object.__setattr__(self, "pixel_size_nm", _checked_pixel_size(self.pixel_size_nm))
+            object.__setattr__(self, "pixel_size_nm", as_pixel_size_nm(self.pixel_size_nm))
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -216,11 +226,42 @@ def as_micrograph(
     pixel_size_nm
         Calibration, one number or (y, x); overrides the micrograph's own.
     """
-    if isinstance(pixel_size_nm, int | float):
-        pixel_size_nm = (float(pixel_size_nm), float(pixel_size_nm))
+    size = None if pixel_size_nm is None else as_pixel_size_nm(pixel_size_nm)
     if not isinstance(image, Micrograph):
-        return Micrograph(np.asarray(image), pixel_size_nm=pixel_size_nm)
-    return image if pixel_size_nm is None else image.with_pixel_size(pixel_size_nm)
+        return Micrograph(np.asarray(image), pixel_size_nm=size)
+    return image if size is None else image.with_pixel_size(size)
+
+
+def as_pixel_size_nm(stated: object) -> tuple[float, float]:
+    """Pixel size along (y, x) from one number or two.
+
+    Parameters
+    ----------
+    stated
+        In nm. Text that is a number passes: YAML takes ``2e-2`` for text.
+
+    Raises
+    ------
+    ValueError
+        For anything that is no distance between two pixels of a microscope's image.
+
+    Examples
+    --------
+    >>> as_pixel_size_nm(0.02), as_pixel_size_nm([0.01, 0.02])
+    ((0.02, 0.02), (0.01, 0.02))
+    """
+    low, high = PLAUSIBLE_PIXEL_SIZE_NM
+    sides = tuple(stated) if isinstance(stated, list | tuple) else (stated, stated)
+    try:
+        along_y, along_x = (float(side) for side in sides if not isinstance(side, bool))
+    except (TypeError, ValueError):
+        along_y = along_x = math.nan
+    if not (low <= along_y <= high and low <= along_x <= high):
+        raise ValueError(
+            f"{stated!r} is no pixel size: it is one number or two, (y, x), in nm and without a "
+            f"unit, from {low:g} to {high:g}; a wrong unit or a reciprocal axis gives others"
+        )
+    return along_y, along_x
 
 
 def _native(data: NDArray[Any]) -> RealImage:
@@ -238,14 +279,3 @@ def _native(data: NDArray[Any]) -> RealImage:
     if data.dtype.kind in "ui":
         return data.astype(data.dtype.newbyteorder("="), copy=False)
     return data.astype(np.float32, copy=False)
-
-
-def _checked_pixel_size(pixel_size_nm: tuple[float, float]) -> tuple[float, float]:
-    low, high = PLAUSIBLE_PIXEL_SIZE_NM
-    along_y, along_x = (float(size) for size in pixel_size_nm)
-    if not (low <= along_y <= high and low <= along_x <= high):
-        raise ValueError(
-            f"a pixel size of {pixel_size_nm} nm is outside {low:g} to {high:g} nm: "
-            "a wrong unit, or a reciprocal axis"
-        )
-    return along_y, along_x

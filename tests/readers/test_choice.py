@@ -145,7 +145,10 @@ def test_a_note_holds_for_every_channel_but_its_signal_for_the_one_it_takes(
     [
         ("pixelsize: 0.02", "pixel_size_nm"),
         ("pixel_size_nm: -1", "pixel_size_nm"),
-        ("pixel_size_nm: 1e12", "outside"),
+        ("pixel_size_nm: 1e12", "is no pixel size"),
+        ("pixel_size_nm: 0.1 um", "'0.1 um' is no pixel size"),
+        ("pixel_size_nm: true", "is no pixel size"),  # not 1 nm
+        ("pixel_size_nm: [1, 2, 3]", "is no pixel size"),
         ("signal: HADF", "signal"),
         ("0.02", "no settings"),
         ("{", "YAML"),

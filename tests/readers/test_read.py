@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -58,10 +59,10 @@ def test_a_given_pixel_size_overrides(
     assert stack.frame(3).pixel_size_nm == kept
 
 
-@pytest.mark.parametrize("wrong", [0, -0.1, float("nan"), 1e9])
+@pytest.mark.parametrize("wrong", [0, -0.1, float("nan"), 1e9, True, (1.0, 2.0, 3.0)])
 def test_an_impossible_pixel_size_is_the_callers_mistake(tmp_path: Path, wrong: float) -> None:
     np.save(tmp_path / "scan.npy", np.zeros((9, 8)))
-    with pytest.raises(ConfigError, match="outside"):
+    with pytest.raises(ConfigError, match="is no pixel size"):
         read(tmp_path / "scan.npy", pixel_size_nm=wrong)
 
 
@@ -147,6 +148,22 @@ def test_a_missing_file_and_a_folder_are_load_errors(tmp_path: Path) -> None:
         read(tmp_path / "gone.tif")
     with pytest.raises(LoadError, match="folder"):
         read(tmp_path)
+
+
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "scan.tif")
+    with pytest.raises(LoadError, match="pipe"):
+        read(tmp_path / "scan.tif")
+
+
+@pytest.mark.parametrize(("name", "says"), [("scan.TIF", True), ("atoms.csv", False)])
+def test_an_extension_is_no_surprise_where_no_image_has_it(
+    tmp_path: Path, name: str, says: bool
+) -> None:
+    (tmp_path / name).write_text("y,x\n1,2\n")
+    with pytest.raises(NotRecognised) as caught:
+        read(tmp_path / name)
+    assert ("although it ends in" in caught.value.reason) is says
 
 
 def test_an_image_beyond_the_memory_is_refused_before_it_is_loaded(

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from scanseg.errors import ConfigError, LoadError, NoImage, NotRecognised, Truncated
-from scanseg.micrograph import PLAUSIBLE_PIXEL_SIZE_NM, Micrograph, Signal, Stack
+from scanseg.micrograph import Micrograph, Signal, Stack, as_pixel_size_nm
 from scanseg.readers._channel import Channel
 from scanseg.readers._choice import PFM_SIGNALS, choose, choose_pfm, says_which
 from scanseg.readers._ome_zarr import OME_ZARR, is_image_folder
@@ -166,11 +166,10 @@ def look_into(
     pixel_size_nm: float | tuple[float, float] | None = None,
 ) -> Contents:
     """Find out what is in a file, and which of it would be read; the arguments are ``read``'s."""
-    given = _calibration(pixel_size_nm)
+    given = _given_calibration(pixel_size_nm)
     file, reader, channels = _open(path)
     note = read_sidecar(file)
-    noted = _noted_calibration(file, note.pixel_size_nm)
-    size, origin = (given, "given") if given is not None else (noted, "sidecar")
+    size, origin = (given, "given") if given is not None else (note.pixel_size_nm, "sidecar")
     if size is not None:
         channels = [_calibrated(each, size, origin) for each in channels]
     wanted = channel if channel is not None else note.channel
@@ -224,6 +223,8 @@ def _reader_of_folder(folder: Path) -> Reader:
 
 def _first_bytes(file: Path) -> bytes:
     try:
+        if file.exists() and not file.is_file():  # a pipe would be waited for, for ever
+            raise LoadError(file, "this is a pipe or a device.", hint="Give a file.")
         with file.open("rb") as handle:
             header = handle.read(HEADER_BYTES)
     except FileNotFoundError as error:
@@ -240,7 +241,8 @@ def _first_bytes(file: Path) -> bytes:
 def _recognise(file: Path, header: bytes) -> Reader:
     fitting = [reader for reader in readers() if reader.recognises(header)]
     if not fitting:
-        ends_in = f" although it ends in {file.suffix}" if file.suffix else ""
+        is_usual = file.suffix.lower() in image_suffixes()
+        ends_in = f" although it ends in {file.suffix}" if is_usual else ""
         raise NotRecognised(
             file,
             f"no reader knows its first bytes {header[:12]!r}{ends_in}.",
@@ -250,28 +252,12 @@ def _recognise(file: Path, header: bytes) -> Reader:
     return next((reader for reader in fitting if suffix in reader.suffixes), fitting[0])
 
 
-def _calibration(
+def _given_calibration(
     pixel_size_nm: float | tuple[float, float] | None,
 ) -> tuple[float, float] | None:
-    if pixel_size_nm is None:
-        return None
-    if isinstance(pixel_size_nm, int | float):
-        pixel_size_nm = (float(pixel_size_nm), float(pixel_size_nm))
-    low, high = PLAUSIBLE_PIXEL_SIZE_NM
-    if not all(low <= size <= high for size in pixel_size_nm):
-        raise ConfigError(
-            f"A pixel size of {pixel_size_nm} nm is outside {low:g} to {high:g} nm.",
-            hint="Give the distance between two pixels in nanometres, one number or (y, x).",
-        )
-    return float(pixel_size_nm[0]), float(pixel_size_nm[1])
-
-
-def _noted_calibration(
-    file: Path, pixel_size_nm: float | tuple[float, float] | None
-) -> tuple[float, float] | None:
     try:
-        return _calibration(pixel_size_nm)
-    except ConfigError as error:
-        raise LoadError(
-            file, f"the note beside it is wrong: {error.reason}", format="sidecar", hint=error.hint
-        ) from error
+        return None if pixel_size_nm is None else as_pixel_size_nm(pixel_size_nm)
+    except ValueError as error:
+        raise ConfigError(
+            f"{error}.", hint="Give the distance between two pixels in nanometres."
+        ) from None

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import PositiveFloat
-
-from scanseg.config import Config, read_yaml
+from scanseg.config import Config, PixelSize, read_yaml
 from scanseg.errors import ConfigError, LoadError
 from scanseg.micrograph import Signal
 
@@ -22,7 +20,7 @@ SIDECAR_SUFFIX = ".scanseg.yaml"
 class Sidecar(Config):
     """What a user states of a file."""
 
-    pixel_size_nm: PositiveFloat | tuple[PositiveFloat, PositiveFloat] | None = None
+    pixel_size_nm: PixelSize | None = None
     """Pixel size in nm, one number or (y, x); it overrides what the file says."""
     signal: Signal | None = None
     """What was detected: HAADF, ADF, ABF, BF, PFM_AMPLITUDE, PFM_PHASE, TOPOGRAPHY or UNKNOWN."""

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field, PositiveFloat, PositiveInt
+from pydantic import BaseModel, Field, PositiveInt
 
 from scanseg.atoms import AtomConfig
-from scanseg.config import Config, read_yaml
+from scanseg.config import Config, PixelSize, read_yaml
 from scanseg.inference import InferenceConfig
 
 __all__ = [
@@ -28,7 +28,7 @@ SavedMap = Literal["probability", "uncertainty"]
 class InputConfig(Config):
     """How files are read."""
 
-    pixel_size_nm: PositiveFloat | tuple[PositiveFloat, PositiveFloat] | None = None
+    pixel_size_nm: PixelSize | None = None
     """Pixel size in nm, one number or (y, x); it overrides what the files say."""
     channel: str | None = None
     """Name or number of the plane to take from files with several."""
