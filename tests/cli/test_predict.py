@@ -64,7 +64,7 @@ def test_internal_error_is_1_in_one_line(scanseg, images, out, monkeypatch):
         (["--set", "output"], "group.name=value"),
         (["--save", "everything"], "probability"),
         (["--pixel-size-nm", "12pm"], "nanometres"),
-        (["--pixel-size-nm", "-1"], "greater than 0"),
+        (["--pixel-size-nm", "-1"], "input.pixel_size_nm"),
         (["--config", "no_such.yaml"], "no_such.yaml"),
         (["--no-such-option"], "no-such-option"),
         (["--retry", "all"], "failed"),
@@ -164,6 +164,97 @@ def test_stopping_is_130_and_says_how_to_go_on(scanseg, images, out, kind):
     code, stdout, _ = scanseg("predict", images, "-o", out)
     assert code == 0
     assert " unchanged" in stdout
+
+
+def test_a_dry_run_shows_the_plan_and_writes_nothing(scanseg, images, out):
+    (images / "notes.txt").write_text("x")
+    code, stdout, stderr = scanseg("predict", images, "-o", out, "--dry-run")
+    assert code == 0
+    assert not out.exists()
+    assert stdout.splitlines() == [
+        "new      a.tif",
+        "new      b.tif",
+        f"skipped  {images / 'notes.txt'}: .txt files hold no images",
+    ]
+    for expected in ("images   2", "model    spots 1", "device   auto", "tiles    1536 px"):
+        assert expected in stderr
+    assert not scanseg.finder.seen
+    (images / "c.tif").write_bytes(b"")
+    scanseg("predict", images, "-o", out)
+    before = {path: path.stat().st_mtime_ns for path in out.rglob("*")}
+    shutil.copy(images / "a.tif", images / "d.tif")
+    _, stdout, _ = scanseg("predict", images, "-o", out, "--dry-run")
+    states = [line.split()[0] for line in stdout.splitlines()[:4]]
+    assert states == ["known", "known", "failed", "new"]
+    _, stdout, _ = scanseg("predict", images, "-o", out, "--dry-run", "--retry", "failed")
+    assert "retried  c.tif" in stdout
+    _, stdout, _ = scanseg("predict", images, "-o", out, "--dry-run", "--fresh")
+    assert "new      a.tif" in stdout
+    assert before == {path: path.stat().st_mtime_ns for path in out.rglob("*")}
+
+
+def test_a_dry_run_for_programs_and_without_images(scanseg, images, tmp_path, out):
+    code, stdout, _ = scanseg("predict", images, "-o", out, "--dry-run", "--events", "jsonl")
+    assert code == 0
+    (plan,) = [json.loads(line) for line in stdout.splitlines()]
+    assert [each["image"] for each in plan["images"]] == ["a.tif", "b.tif"]
+    (tmp_path / "empty").mkdir()
+    assert scanseg("predict", tmp_path / "empty", "-o", out, "--dry-run")[0] == 4
+    # A folder that the run would refuse is refused.
+    assert scanseg("predict", images, "-o", images, "--dry-run")[0] == 2
+    assert scanseg("predict", images / "a.tif", "-o", images, "--dry-run")[0] == 2
+
+
+@pytest.mark.parametrize("option", [["--fail-fast"], ["--max-failures", "0"]])
+def test_too_many_failures_end_a_run_with_3(scanseg, images, out, option):
+    for index in range(9):
+        (images / f"a{index}.tif").write_bytes(b"")
+    code, stdout, _ = scanseg("predict", images, "-o", out, *option)
+    assert code == 3
+    assert "more images failed than" in stdout
+    assert len(pd.read_csv(out / "failures.csv")) < 9
+    assert scanseg("predict", images, "-o", out, "--retry", "failed")[0] == 3
+    assert len(pd.read_csv(out / "failures.csv")) == 9
+
+
+def test_parts_are_joined_by_report(scanseg, images, tmp_path, out):
+    whole = tmp_path / "whole"
+    for name in "cdef":
+        shutil.copy(images / "a.tif", images / f"{name}.tif")
+    scanseg("predict", images, "-o", whole)
+    code, stdout, _ = scanseg("predict", images, "-o", out, "--shard", "1/2")
+    assert code == 0
+    assert f"scanseg report {out}" in stdout
+    assert not (out / "atoms.csv").exists()
+    code, _, stderr = scanseg("report", out)
+    assert code == 0
+    assert "2-of-2" in stderr
+    assert json.loads((out / "run.json").read_text())["finished"] is None
+    assert scanseg("predict", images, "-o", out, "--shard", "2/2")[0] == 0
+    code, stdout, stderr = scanseg("report", out)
+    assert (code, stderr, stdout.strip()) == (0, "", str(out / "report.html"))
+    assert (out / "atoms.csv").read_bytes() == (whole / "atoms.csv").read_bytes()
+    record = json.loads((out / "run.json").read_text())
+    assert record["finished"]
+    assert len(record["inputs"]) == 6
+    assert set(record["shards"]) == {"1-of-2", "2-of-2"}
+    # The whole run finds all of them done.
+    assert " 6 images (6 unchanged)" in scanseg("predict", images, "-o", out)[1]
+
+
+@pytest.mark.parametrize("part", ["0/2", "3/2", "1", "a/b"])
+def test_a_part_that_cannot_be_is_2(scanseg, images, out, part):
+    code, _, stderr = scanseg("predict", images, "-o", out, "--shard", part)
+    assert code == 2
+    assert "--shard 2/8" in stderr
+    assert scanseg("predict", images, "-o", out, "--shard", "1/2", "--fresh")[0] == 2
+
+
+def test_a_report_of_a_folder_without_results_is_2(scanseg, images):
+    code, _, stderr = scanseg("report", images)
+    assert code == 2
+    assert "no results" in stderr
+    assert sorted(path.name for path in images.iterdir()) == ["a.tif", "b.tif"]
 
 
 def test_events_are_lines_of_json_on_stdout(scanseg, images, out):

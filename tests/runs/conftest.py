@@ -19,6 +19,7 @@ from scanseg.runs.folder import RunFolder
 from scanseg.runs.plan import Plan, find_inputs
 from scanseg.runs.process import Detection
 from scanseg.runs.settings import RunSettings
+from scanseg.runs.shards import Shard
 
 PIXEL_SIZE_NM = (0.02, 0.03)
 
@@ -119,10 +120,12 @@ class Bench:
         *,
         settings: RunSettings | None = None,
         fresh: bool = False,
+        shard: Shard | None = None,
         **options: Any,
     ) -> RunResult:
-        with RunFolder(self.output, fresh=fresh) as folder:
+        with RunFolder(self.output, fresh=fresh, part=shard.label if shard else "") as folder:
             plan = find_inputs([self.images], output=self.output)
+            plan = shard.part_of(plan) if shard else plan
             self.last_plan = plan
             return execute(
                 plan,

@@ -173,6 +173,23 @@ def test_a_failing_model_fails_one_image(bench, tools):
     assert failure["hint"]
 
 
+@pytest.mark.parametrize(("max_failures", "n_failed"), [(0, 1), (2, 3), (20, 20)])
+def test_a_run_gives_up_after_so_many_failures(bench, tools, max_failures, n_failed):
+    tools.write_tiff(bench.images / "a.tif", tools.spots())
+    for index in range(20):
+        (bench.images / f"b{index:02d}.tif").write_bytes(b"")
+    result = bench.run(max_failures=max_failures)
+    # Up to two outcomes wait to be written and two images are in hand when it stops.
+    assert n_failed <= result.n_failed <= n_failed + 4
+    assert result.gave_up == (max_failures < 20)
+    assert result.n_done == 1
+    assert (json.loads((bench.output / "run.json").read_text())["finished"] is None) == (
+        max_failures < 20
+    )
+    # Failures of an earlier run are known, and do not count again.
+    assert bench.run(max_failures=20).n_failed == 20
+
+
 def test_too_little_memory_is_told_and_survived(bench, tools):
     def exhausted(image):
         if "a.tif" in image.source:

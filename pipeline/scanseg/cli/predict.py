@@ -21,12 +21,14 @@ from scanseg.cli.exits import ExitCode, start_logging
 from scanseg.cli.progress import print_event, watch
 from scanseg.errors import ConfigError
 from scanseg.runs.execute import RunResult, execute
-from scanseg.runs.folder import RunFolder
+from scanseg.runs.folder import RunFolder, refuse_foreign
+from scanseg.runs.manifest import Entry, Manifest
 from scanseg.runs.plan import Plan, find_inputs
 from scanseg.runs.process import ModelProcessor, open_processor
 from scanseg.runs.settings import RunSettings, load_settings, setting_help, setting_lines
+from scanseg.runs.shards import Shard
 
-__all__ = ["app", "numbers", "predict_folder"]
+__all__ = ["app", "numbers", "predict_folder", "show_plan"]
 
 app = typer.Typer(pretty_exceptions_enable=False, add_completion=False)
 log = logging.getLogger("scanseg.cli")
@@ -80,6 +82,20 @@ def predict(
     retry: Annotated[
         Retry | None, typer.Option(help="Try images again that failed in an earlier run.")
     ] = None,
+    fail_fast: Annotated[
+        bool, typer.Option("--fail-fast", help="Stop at the first image that fails.")
+    ] = False,
+    max_failures: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=0, help="Stop when more than N images have failed."),
+    ] = None,
+    shard: Annotated[
+        str | None,
+        typer.Option(metavar="I/N", help="Process part I of N; 'scanseg report OUT' joins them."),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what would be done, and write nothing.")
+    ] = False,
     events: Annotated[
         Events | None, typer.Option(help="Write what happens to stdout, for programs.")
     ] = None,
@@ -104,6 +120,25 @@ def predict(
     }
     given = [f"{key}={json.dumps(value)}" for key, value in options.items() if value is not None]
     settings = load_settings(config, (*(set_ or ()), *given))
+    part = None if shard is None else Shard.parse(shard)
+    if fresh and part is not None:
+        raise ConfigError(
+            "--fresh removes the results of all parts, and --shard is one of them.",
+            hint="Remove the folder by hand before the parts are started.",
+        )
+    if dry_run:
+        raise typer.Exit(
+            show_plan(
+                inputs,
+                output,
+                model=model,
+                settings=settings,
+                shard=part,
+                fresh=fresh,
+                retry_failed=retry is Retry.FAILED,
+                as_json=events is Events.JSONL,
+            )
+        )
     result = predict_folder(
         inputs,
         output,
@@ -111,14 +146,16 @@ def predict(
         settings=settings,
         fresh=fresh,
         retry_failed=retry is Retry.FAILED,
+        max_failures=0 if fail_fast else max_failures,
+        shard=part,
         verbosity=verbosity,
         as_json=events is Events.JSONL,
     )
-    code = _exit_code(result)
+    code = _exit_code(result, is_part=part is not None)
     if events is Events.JSONL:
         print_event({"event": "end", "exit_code": int(code), **_summary(result)})
     elif result is not None:
-        _print_result(result, output)
+        _print_result(result, output, part)
     raise typer.Exit(code)
 
 
@@ -130,6 +167,8 @@ def predict_folder(
     settings: RunSettings,
     fresh: bool = False,
     retry_failed: bool = False,
+    max_failures: int | None = None,
+    shard: Shard | None = None,
     verbosity: int = 0,
     as_json: bool = False,
 ) -> RunResult | None:
@@ -139,13 +178,19 @@ def predict_folder(
     if not find_inputs(inputs, output=output).files:
         _say_nothing_found(inputs)
         return None
-    with RunFolder(output, fresh=fresh) as folder, _log_file(folder.path / "run.log"):
-        plan = find_inputs(inputs, output=folder.path, taken=_taken(folder))
+    part = "" if shard is None else shard.label
+    log_name = f"run.{part}.log" if part else "run.log"
+    with (
+        RunFolder(output, fresh=fresh, part=part) as folder,
+        _log_file(folder.path / log_name),
+    ):
+        plan = find_inputs(inputs, output=folder.path, taken=_taken(folder.manifest))
+        plan = plan if shard is None else shard.part_of(plan)
         log.info("command: %s", shlex.join(sys.argv))
         for each in plan.skipped:
             log.debug("skipped %s: %s", each.path, each.reason)
         if verbosity >= 0:
-            _print_plan(plan, folder, processor, settings, chosen=model is not None)
+            _print_plan(plan, output, folder.manifest, processor, settings, model)
         try:
             with (
                 watch(len(plan.files), verbosity=verbosity, as_json=as_json) as observe,
@@ -157,6 +202,7 @@ def predict_folder(
                     processor,
                     settings=settings,
                     retry_failed=retry_failed,
+                    max_failures=max_failures,
                     observe=observe,
                     command=tuple(sys.argv),
                     stop=stop,
@@ -164,6 +210,55 @@ def predict_folder(
         except Exception as error:
             log.debug("the run ended", exc_info=error)
             raise
+
+
+def show_plan(
+    inputs: list[Path],
+    output: Path,
+    *,
+    model: str | None,
+    settings: RunSettings,
+    shard: Shard | None = None,
+    fresh: bool = False,
+    retry_failed: bool = False,
+    as_json: bool = False,
+) -> ExitCode:
+    """Show what a run would do, image by image; write nothing."""
+    refuse_foreign(output)
+    processor = open_processor(model, settings)
+    manifest = Manifest(output)
+    plan = find_inputs(inputs, output=output, taken=_taken(manifest))
+    plan = plan if shard is None else shard.part_of(plan)
+    if not plan.files and shard is None:
+        _say_nothing_found(inputs)
+        return ExitCode.NOTHING_TO_DO
+    processor.prepare()
+    states = {
+        file.name: "new" if fresh else _state(manifest.entry(file.name), retry_failed)
+        for file in plan.files
+    }
+    if as_json:
+        skipped = [{"path": str(each.path), "reason": each.reason} for each in plan.skipped]
+        files = [
+            {"image": f.name, "path": str(f.path), "state": states[f.name]} for f in plan.files
+        ]
+        print_event({"event": "plan", "images": files, "skipped": skipped})
+        return ExitCode.ALL_GOOD
+    _print_plan(plan, output, manifest, processor, settings, model)
+    for file in plan.files:
+        typer.echo(f"{states[file.name]:<8} {file.name}")
+    for each in plan.skipped:
+        typer.echo(f"{'skipped':<8} {each.path}: {each.reason}")
+    return ExitCode.ALL_GOOD
+
+
+def _state(entry: Entry | None, retry_failed: bool) -> str:
+    """What a run makes of an image; of a known one, contents and settings are compared first."""
+    if entry is None:
+        return "new"
+    if entry.failures:
+        return "retried" if retry_failed else "failed"
+    return "known"
 
 
 def numbers(text: str | None) -> list[float] | float | None:
@@ -180,9 +275,9 @@ def numbers(text: str | None) -> list[float] | float | None:
     return numbers[0] if len(numbers) == 1 else numbers
 
 
-def _taken(folder: RunFolder) -> Any:
+def _taken(manifest: Manifest) -> Any:
     def path_of(name: str) -> Path | None:
-        entry = folder.manifest.entry(name)
+        entry = manifest.entry(name)
         return Path(entry.path) if entry else None
 
     return path_of
@@ -231,24 +326,25 @@ def _stoppable() -> Iterator[threading.Event]:
 
 def _print_plan(
     plan: Plan,
-    folder: RunFolder,
+    output: Path,
+    manifest: Manifest,
     processor: ModelProcessor,
     settings: RunSettings,
-    *,
-    chosen: bool,
+    chosen: str | None,
 ) -> None:
     reasons = Counter(each.reason for each in plan.skipped)
     skipped = ", ".join(f"{reason} ({number})" for reason, number in reasons.most_common(4))
     model = processor.description
-    why = "" if chosen else ", which ships for STEM images; name another with -m"
-    n_known = sum(folder.manifest.entry(file.name) is not None for file in plan.files)
+    why = "" if chosen is not None else ", which ships for STEM images; name another with -m"
+    n_known = sum(manifest.entry(file.name) is not None for file in plan.files)
     known = f", {n_known} known from an earlier run" if n_known else ""
     lines = [
         f"images   {len(plan.files)}{known}",
         f"skipped  {len(plan.skipped)} files: {skipped}" if skipped else "",
         f"model    {model['name']} {model['version']}{why}",
-        f"device   {settings.machine.device}",
-        f"output   {folder.path}",
+        f"device   {model.get('engine') or settings.machine.device}",
+        f"tiles    {settings.inference.tile_px} px a side",
+        f"output   {output}",
     ]
     print("\n".join(line for line in lines if line), file=sys.stderr)
 
@@ -262,12 +358,12 @@ def _say_nothing_found(inputs: list[Path]) -> None:
     )
 
 
-def _exit_code(result: RunResult | None) -> ExitCode:
+def _exit_code(result: RunResult | None, *, is_part: bool) -> ExitCode:
     if result is None:
         return ExitCode.NOTHING_TO_DO
     if result.interrupted:
         return ExitCode.INTERRUPTED
-    if not result.n_done + result.n_kept + result.n_failed:
+    if not result.n_done + result.n_kept + result.n_failed and not is_part:
         return ExitCode.NOTHING_TO_DO
     return ExitCode.SOME_FAILED if result.n_failed else ExitCode.ALL_GOOD
 
@@ -278,13 +374,20 @@ def _summary(result: RunResult | None) -> dict[str, Any]:
     return {name: getattr(result, name) for name in result.__slots__}
 
 
-def _print_result(result: RunResult, output: Path) -> None:
+def _print_result(result: RunResult, output: Path, shard: Shard | None) -> None:
     kept = f" ({result.n_kept} unchanged)" if result.n_kept else ""
     n_good = result.n_done + result.n_kept
     typer.echo(
         f"{result.n_objects:,} atoms in {n_good} {'image' if n_good == 1 else 'images'}{kept}, "
-        f"{result.seconds:.1f} s: {output / 'atoms.csv'}"
+        f"{result.seconds:.1f} s: {output if shard else output / 'atoms.csv'}"
     )
+    if shard is not None:
+        typer.echo(
+            f"This was part {shard.index} of {shard.count}; when all are done: "
+            f"{shlex.join(['scanseg', 'report', str(output)])}"
+        )
+    if result.gave_up:
+        typer.echo("Stopped, because more images failed than --max-failures or --fail-fast allow.")
     if result.n_failed:
         typer.echo(
             f"{result.n_failed} failed: {output / 'failures.csv'} says why and what to do; "

@@ -10,6 +10,7 @@ import typer
 from scanseg.errors import ConfigError
 from scanseg.runs.folder import RunFolder, is_run_folder
 from scanseg.runs.publish import publish
+from scanseg.runs.shards import missing_shards
 from scanseg.runs.summary import write_summary
 
 __all__ = ["app"]
@@ -21,12 +22,17 @@ app = typer.Typer(pretty_exceptions_enable=False, add_completion=False)
 def report(
     output: Annotated[Path, typer.Argument(metavar="OUT", help="Folder of the results of a run.")],
 ) -> None:
-    """Write the tables of a run and report.html anew, from what lies in its folder."""
+    """Write the tables of a run and report.html anew, from what lies in its folder.
+
+    The parts of a run with --shard are joined into one.
+    """
     if not is_run_folder(output):
         raise ConfigError(
             f"{output} holds no results of scanseg.",
             hint="Name the folder that was given to predict with -o.",
         )
     with RunFolder(output) as folder:
+        if missing := missing_shards(folder.record().get("shards") or ()):
+            typer.echo(f"Nothing is here yet of part {', '.join(missing)}.", err=True)
         write_summary(folder)
         typer.echo(publish(folder, anew=True))

@@ -127,6 +127,11 @@ class Collector:
         """Numbers of images done, kept and failed, and of objects."""
         return dict(self._counts)
 
+    @property
+    def n_new_failures(self) -> int:
+        """Number of images that have failed in this run."""
+        return self._counts["n_failed"] - self.n_kept_failures
+
     def take(self, outcome: Outcome) -> None:
         """Take the outcome of the next frame."""
         frame = outcome.frame
@@ -151,8 +156,8 @@ class Collector:
         self._file = _File()
 
     def _take_kept(self, entry: Entry) -> None:
+        self.n_kept_failures += bool(entry.failures)  # first: another thread takes the difference
         self._count(entry, "n_kept")
-        self.n_kept_failures += bool(entry.failures)
         self._observe(_event(entry) | {"status": "kept" if entry.status == "done" else "failed"})
 
     def _take_frame(self, outcome: Outcome) -> None:

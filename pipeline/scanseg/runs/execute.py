@@ -15,7 +15,7 @@ from typing import Any
 from scanseg.errors import MachineError
 from scanseg.runs.collect import Collector, Frame, Outcome
 from scanseg.runs.failures import failure_of
-from scanseg.runs.folder import RECORD, RunFolder
+from scanseg.runs.folder import RunFolder
 from scanseg.runs.manifest import Failure
 from scanseg.runs.pipeline import WriteBehind, read_ahead
 from scanseg.runs.plan import Plan, Skipped
@@ -52,6 +52,8 @@ class RunResult:
         Wall time.
     interrupted
         Whether the user stopped it.
+    gave_up
+        Whether more images failed than may, so that it stopped by itself.
     """
 
     n_done: int
@@ -60,6 +62,7 @@ class RunResult:
     n_objects: int
     seconds: float
     interrupted: bool
+    gave_up: bool = False
 
 
 def execute(
@@ -69,6 +72,7 @@ def execute(
     *,
     settings: RunSettings,
     retry_failed: bool = False,
+    max_failures: int | None = None,
     observe: Callable[[dict[str, Any]], None] = lambda event: None,
     read: Read | None = None,
     command: tuple[str, ...] = (),
@@ -88,6 +92,8 @@ def execute(
         The settings.
     retry_failed
         Whether images that failed before are tried again although nothing has changed.
+    max_failures
+        The run stops when more images than this have failed; those of earlier runs do not count.
     observe
         Is told what happens, as a dictionary with a key ``event``: ``frame`` and ``image``.
     read
@@ -115,6 +121,8 @@ def execute(
                 if stop.is_set() and outcome.failure is not None:
                     break  # compiled code turns an interruption into an error of its own
                 writing.put(outcome)
+                if max_failures is not None and collector.n_new_failures > max_failures:
+                    break
         except KeyboardInterrupt:
             stop.set()
         finally:
@@ -129,22 +137,27 @@ def execute(
             f"The disk of {folder.path} is full.",
             hint="Make room and run the same command again: what is finished is kept.",
         ) from error
-    interrupted = stop.is_set() and collector.n_files < len(plan.files)
-    result = RunResult(**collector.counts(), seconds=_since(started), interrupted=interrupted)
-    write_summary(folder)
-    computed = result.n_done or result.n_failed > collector.n_kept_failures
-    if computed or interrupted or folder.is_unfinished():
+    is_cut = collector.n_files < len(plan.files)
+    result = RunResult(
+        **collector.counts(),
+        seconds=_since(started),
+        interrupted=is_cut and stop.is_set(),
+        gave_up=is_cut and not stop.is_set(),
+    )
+    if not folder.part:  # the tables of the parts are made when all of them are there
+        write_summary(folder)
+    if result.n_done or collector.n_new_failures or is_cut or folder.is_unfinished():
         folder.write_json(
-            RECORD,
+            folder.record_name,
             record
             | {
                 "skipped": _skipped(*plan.skipped, *collector.skipped),
                 "model": dict(processor.description),  # by now the engine is known
-                "finished": None if interrupted else now(),
+                "finished": None if is_cut else now(),
                 "seconds": result.seconds,
             },
         )
-    if not interrupted:
+    if not folder.part and not result.interrupted:
         _publish(folder)
     return result
 

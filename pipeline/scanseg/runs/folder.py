@@ -7,14 +7,15 @@ import os
 import shutil
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, Self
+from typing import Any, Self
 
 import scanseg
 from scanseg.errors import ConfigError, MachineError
 from scanseg.runs.manifest import MANIFEST, Manifest
 from scanseg.runs.outputs import remove_outputs
+from scanseg.runs.shards import merge_records
 
-__all__ = ["RunFolder", "is_run_folder"]
+__all__ = ["RunFolder", "is_run_folder", "refuse_foreign"]
 
 RECORD = "run.json"
 REPORT = "report.html"
@@ -33,6 +34,9 @@ class RunFolder:
         Made if it does not exist.
     fresh
         Whether to remove the results of earlier runs first.
+    part
+        Label of the part of a run that writes here, beside other parts. The whole run (no label)
+        has the folder for itself, and begins by taking together what parts have left.
 
     Raises
     ------
@@ -42,25 +46,29 @@ class RunFolder:
         When it cannot be written to.
     """
 
-    def __init__(self, path: Path, *, fresh: bool = False) -> None:
+    def __init__(self, path: Path, *, fresh: bool = False, part: str = "") -> None:
         self.path = Path(os.path.abspath(path))
-        self._refuse_foreign()
+        self.part = part
+        refuse_foreign(self.path)
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            self._lock = _lock(self.path / LOCK)
-            shutil.rmtree(self.scratch, ignore_errors=True)
-            self.scratch.mkdir()
+            self._locks = _lock_folder(self.path, part)
+            for scratch in [self.scratch] if part else self.path.glob(f"{SCRATCH}*"):
+                shutil.rmtree(scratch, ignore_errors=True)
+            self.scratch.mkdir(exist_ok=True)
             if fresh:
                 self._clear()
             # Marks the folder as ours before anything else is in it.
             if not (self.path / RECORD).exists():
                 self.write_json(RECORD, {"scanseg": scanseg.__version__, "finished": None})
+            self.manifest = Manifest(self.path, part=part)
+            if not part:
+                self._merge_parts()
         except OSError as error:
             raise MachineError(
                 f"The output folder {self.path} cannot be written to ({error.strerror}).",
                 hint="Choose another with -o, or correct its permissions.",
             ) from error
-        self.manifest = Manifest(self.path)
 
     def __enter__(self) -> Self:
         return self
@@ -72,22 +80,27 @@ class RunFolder:
         trace: TracebackType | None,
     ) -> None:
         shutil.rmtree(self.scratch, ignore_errors=True)
-        (self.path / LOCK).unlink(missing_ok=True)
-        self._lock.close()
+        for lock in self._locks:
+            lock.release()
 
     @property
     def scratch(self) -> Path:
         """Folder of temporary files."""
-        return self.path / SCRATCH
+        return self.path / (f"{SCRATCH}.{self.part}" if self.part else SCRATCH)
+
+    @property
+    def record_name(self) -> str:
+        """Name of the file that says how this run was made."""
+        return f"run.{self.part}.json" if self.part else RECORD
 
     def is_unfinished(self) -> bool:
         """Whether no run has come to its end here."""
         return self.record().get("finished") is None
 
     def record(self) -> dict[str, Any]:
-        """What ``run.json`` holds."""
-        record: dict[str, Any] = json.loads((self.path / RECORD).read_text(encoding="utf-8"))
-        return record
+        """What ``run.json`` holds; for a part, its own file."""
+        path = self.path / self.record_name
+        return _read_json(path) if path.exists() else {}
 
     def write_json(self, name: str, content: dict[str, Any]) -> None:
         """Write a file at once or not at all."""
@@ -95,19 +108,15 @@ class RunFolder:
         partial.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
         os.replace(partial, self.path / name)
 
-    def _refuse_foreign(self) -> None:
-        if self.path.exists() and not self.path.is_dir():
-            raise ConfigError(f"{self.path} is a file.", hint="Name a folder with -o.")
-        if not self.path.exists() or is_run_folder(self.path):
-            return
-        others = sorted(each.name for each in self.path.iterdir() if each.name[0] != ".")
-        if others:
-            more = f" and {len(others) - 3} more" if len(others) > 3 else ""
-            raise ConfigError(
-                f"{self.path} holds files that scanseg has not written "
-                f"({', '.join(others[:3])}{more}), and results would mix with them.",
-                hint="Name an empty or a new folder with -o.",
-            )
+    def _merge_parts(self) -> None:
+        """Take the manifests and records of parts into those of the whole."""
+        self.manifest.merge()
+        paths = sorted(self.path.glob("run.*-of-*.json"))
+        if paths:
+            parts = {path.name.split(".")[1]: _read_json(path) for path in paths}
+            self.write_json(RECORD, merge_records(self.record(), parts))
+        for path in paths:
+            path.unlink()
 
     def _clear(self) -> None:
         for entry in Manifest(self.path).entries():
@@ -118,6 +127,9 @@ class RunFolder:
                 parent = parent.parent
         for name in (MANIFEST, RECORD, REPORT, "run.log", *TABLES):
             (self.path / name).unlink(missing_ok=True)
+        for pattern in ("manifest.*-of-*.jsonl", "run.*-of-*.json", "run.*-of-*.log"):
+            for path in self.path.glob(pattern):
+                path.unlink()
 
 
 def is_run_folder(folder: Path) -> bool:
@@ -128,21 +140,83 @@ def is_run_folder(folder: Path) -> bool:
         return False
 
 
-def _lock(path: Path) -> IO[str]:
-    file = path.open("w", encoding="utf-8")
-    try:
-        import fcntl
-    except ImportError:  # Windows has no such locks: there two runs are told apart by the user
-        return file
-    try:
-        # The system drops the lock when the process ends, however it ends.
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        file.close()
+def refuse_foreign(folder: Path) -> None:
+    """Refuse to write where files of others are.
+
+    Raises
+    ------
+    ConfigError
+        When the folder is a file, or holds something that no run of ours has written.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise ConfigError(f"{folder} is a file.", hint="Name a folder with -o.")
+    if not folder.exists() or is_run_folder(folder):
+        return
+    others = sorted(each.name for each in folder.iterdir() if each.name[0] != ".")
+    if others:
+        more = f" and {len(others) - 3} more" if len(others) > 3 else ""
         raise ConfigError(
-            f"Another run is writing to {path.parent}.",
-            hint="Wait until it has finished, or name another folder with -o.",
-        ) from None
-    except OSError:
-        pass  # some network file systems know no locks
-    return file
+            f"{folder} holds files that scanseg has not written "
+            f"({', '.join(others[:3])}{more}), and results would mix with them.",
+            hint="Name an empty or a new folder with -o.",
+        )
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return content
+
+
+def _lock_folder(folder: Path, part: str) -> list[_Lock]:
+    """Locks of a run: parts share the folder, and none of them runs twice."""
+    locks = [_Lock(folder / LOCK, shared=bool(part))]
+    if part:
+        try:
+            locks.append(_Lock(folder / f"{LOCK}.{part}"))
+        except ConfigError:
+            locks[0].release()
+            raise
+    return locks
+
+
+class _Lock:
+    """A lock that the system drops when the process ends, however it ends.
+
+    Windows and some network file systems know none: there two runs are told apart by the user.
+    """
+
+    def __init__(self, path: Path, *, shared: bool = False) -> None:
+        self._path = path
+        self._file = path.open("a", encoding="utf-8")
+        while not self._take(shared=shared):
+            # Its owner has removed it between opening and locking: that file is nobody's lock.
+            self._file.close()
+            self._file = path.open("a", encoding="utf-8")
+
+    def _take(self, *, shared: bool) -> bool:
+        try:
+            import fcntl
+        except ImportError:
+            return True
+        try:
+            fcntl.flock(self._file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self._file.close()
+            raise ConfigError(
+                f"Another run is writing to {self._path.parent}.",
+                hint="Wait until it has finished, or name another folder with -o.",
+            ) from None
+        except OSError:
+            return True
+        return self._path.exists() and os.path.samestat(
+            self._path.stat(), os.fstat(self._file.fileno())
+        )
+
+    def release(self) -> None:
+        """Drop the lock, and remove its file unless another part still has it."""
+        try:
+            if self._take(shared=False):
+                self._path.unlink(missing_ok=True)
+        except ConfigError:
+            return
+        self._file.close()

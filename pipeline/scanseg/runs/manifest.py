@@ -87,12 +87,17 @@ class Manifest:
     ----------
     output
         The output folder.
+    part
+        Label of the part of the run that writes. Each part has a file of its own,
+        ``manifest.jsonl`` is that of the whole; all are read.
     """
 
-    def __init__(self, output: Path) -> None:
-        self._path = output / MANIFEST
+    def __init__(self, output: Path, *, part: str = "") -> None:
+        self._output = output
+        self._path = output / (f"manifest.{part}.jsonl" if part else MANIFEST)
         self._lock = threading.Lock()
-        self._entries = {entry.name: entry for entry in self._read()}
+        paths = (output / MANIFEST, *self._parts())
+        self._entries = {entry.name: entry for path in paths for entry in _read(path)}
 
     def entry(self, name: str) -> Entry | None:
         """The latest line of an image."""
@@ -104,32 +109,45 @@ class Manifest:
 
     def append(self, entry: Entry) -> None:
         """Add a line, and return when it is on the disk."""
-        line = json.dumps(asdict(entry), allow_nan=False) + "\n"
+        self._write([entry])
+
+    def _write(self, entries: list[Entry]) -> None:
+        lines = "".join(json.dumps(asdict(entry), allow_nan=False) + "\n" for entry in entries)
         with self._lock, self._path.open("ab") as file:
             if file.tell() and not self._ends_with_newline():
                 file.write(b"\n")  # a run was killed in the middle of its last line
-            file.write(line.encode())
+            file.write(lines.encode())
             file.flush()
             os.fsync(file.fileno())
-            self._entries[entry.name] = entry
+            self._entries.update({entry.name: entry for entry in entries})
+
+    def merge(self) -> None:
+        """Take the lines of all parts into ``manifest.jsonl``; if cut off, none is lost."""
+        for path in self._parts():
+            self._write(_read(path))
+            path.unlink()
+
+    def _parts(self) -> list[Path]:
+        return sorted(self._output.glob("manifest.*-of-*.jsonl"))
 
     def _ends_with_newline(self) -> bool:
         with self._path.open("rb") as file:
             file.seek(-1, os.SEEK_END)
             return file.read(1) == b"\n"
 
-    def _read(self) -> list[Entry]:
-        if not self._path.exists():
-            return []
-        known = {each.name for each in fields(Entry)}
-        entries = []
-        for line in self._path.read_text(encoding="utf-8", errors="replace").splitlines():
-            try:
-                values = json.loads(line)
-                entries.append(Entry(**{k: v for k, v in values.items() if k in known}))
-            except (ValueError, TypeError, AttributeError):
-                continue  # half a line: its image counts as not done
-        return entries
+
+def _read(path: Path) -> list[Entry]:
+    if not path.exists():
+        return []
+    known = {each.name for each in fields(Entry)}
+    entries = []
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+        try:
+            values = json.loads(line)
+            entries.append(Entry(**{k: v for k, v in values.items() if k in known}))
+        except (ValueError, TypeError, AttributeError):
+            continue  # half a line: its image counts as not done
+    return entries
 
 
 def content_checksum(path: Path) -> str:
