@@ -2,7 +2,7 @@
 
 ``read`` gives the image of a file, ``read_pfm`` amplitude, phase and topography of a PFM scan,
 ``read_channels`` everything image-like, ``look_into`` what there is without loading it. A format
-joins by a module in this folder whose functions carry ``@reads(...)``.
+joins by a module in this folder, or in one below it, whose functions carry ``@reads(...)``.
 """
 
 from __future__ import annotations

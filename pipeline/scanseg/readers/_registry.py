@@ -87,11 +87,10 @@ def reads(
 
 @cache
 def _all_modules_imported() -> None:
-    """Import every module beside this one, so that a new file is all a new format needs."""
+    """Import every module beside and below this one: a new file is all a new format needs."""
     package = __name__.rpartition(".")[0]
-    folder = str(Path(__file__).parent)
-    for module in pkgutil.iter_modules([folder]):
-        importlib.import_module(f"{package}.{module.name}")
+    for module in pkgutil.walk_packages([str(Path(__file__).parent)], f"{package}."):
+        importlib.import_module(module.name)
 
 
 def readers() -> tuple[Reader, ...]:

@@ -14,8 +14,8 @@ import numpy as np
 from scanseg.errors import Unsupported
 from scanseg.readers._axes import RECIPROCAL, Axis
 from scanseg.readers._channel import Channel
-from scanseg.readers._hdf5 import attribute, axes_channels, dataset_channel, layout
 from scanseg.readers._signals import signal_of
+from scanseg.readers.hdf5._files import attribute, axes_channels, dataset_channel, layout
 from scanseg.readers.units import is_reciprocal, per_nm, pixel_size_nm, time_s
 
 if TYPE_CHECKING:

@@ -10,8 +10,14 @@ from numpy.typing import NDArray
 
 from scanseg.errors import Truncated, Unsupported
 from scanseg.readers._channel import Channel
-from scanseg.readers._probe import lines_of, number, probe_channel, stored_plane, unfinished_rows
 from scanseg.readers._registry import reads
+from scanseg.readers.probe._planes import (
+    lines_of,
+    number,
+    probe_channel,
+    stored_plane,
+    unfinished_rows,
+)
 from scanseg.readers.units import pixel_size_nm
 
 __all__ = ["read_sxm"]

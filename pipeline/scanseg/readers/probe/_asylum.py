@@ -12,7 +12,9 @@ import numpy as np
 
 from scanseg.errors import Unsupported
 from scanseg.readers._channel import Channel
-from scanseg.readers._probe import (
+from scanseg.readers._registry import reads
+from scanseg.readers._safety import check_extent
+from scanseg.readers.probe._planes import (
     ProbeName,
     number,
     probe_channel,
@@ -20,8 +22,6 @@ from scanseg.readers._probe import (
     told_apart,
     unfinished_rows,
 )
-from scanseg.readers._registry import reads
-from scanseg.readers._safety import check_extent
 from scanseg.readers.units import length_nm
 
 __all__ = ["area_pixel_nm", "asylum_mode", "asylum_unit", "read_ibw"]

@@ -19,10 +19,10 @@ from scanseg.micrograph import RealImage
 from scanseg.readers._arrays import grey
 from scanseg.readers._axes import RECIPROCAL, Axis, ImageAxes, Plane, image_axes
 from scanseg.readers._channel import Channel
-from scanseg.readers._dm_tags import check_dm_tags
 from scanseg.readers._registry import reads
 from scanseg.readers._safety import check_extent, check_ratio, silence
 from scanseg.readers._signals import signal_of
+from scanseg.readers.em._dm_tags import check_dm_tags
 
 __all__ = ["read_blockfile", "read_digital_micrograph"]
 

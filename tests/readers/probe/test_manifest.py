@@ -13,7 +13,7 @@ import pytest
 from scanseg.errors import LoadError, NoImage, Truncated, Unsupported
 from scanseg.readers import read_channels
 
-FOLDER = Path(os.environ.get("SCANSEG_SHARED_DATA", Path(__file__).parents[3] / "shared" / "data"))
+FOLDER = Path(os.environ.get("SCANSEG_SHARED_DATA", Path(__file__).parents[4] / "shared" / "data"))
 MANIFEST = FOLDER / "vendor" / "expected.json"
 EXPECTED = json.loads(MANIFEST.read_text("utf-8")) if MANIFEST.is_file() else {}
 

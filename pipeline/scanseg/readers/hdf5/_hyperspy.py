@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from scanseg.readers._axes import Axis
 from scanseg.readers._channel import Channel
-from scanseg.readers._hdf5 import attribute, axes_channels, layout
 from scanseg.readers._signals import signal_of
+from scanseg.readers.hdf5._files import attribute, axes_channels, layout
 
 if TYPE_CHECKING:
     import h5py

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from scanseg.errors import Truncated, Unsupported
 from scanseg.readers._channel import Channel
-from scanseg.readers._probe import (
+from scanseg.readers._registry import reads
+from scanseg.readers.probe._planes import (
     lines_of,
     number,
     probe_channel,
@@ -15,7 +16,6 @@ from scanseg.readers._probe import (
     told_apart,
     unfinished_rows,
 )
-from scanseg.readers._registry import reads
 from scanseg.readers.units import pixel_size_nm
 
 __all__ = ["read_nid"]

@@ -11,8 +11,14 @@ import numpy as np
 from scanseg.errors import Truncated, Unsupported
 from scanseg.micrograph import RealImage
 from scanseg.readers._channel import Channel
-from scanseg.readers._probe import lines_of, number, probe_channel, stored_plane, unfinished_rows
 from scanseg.readers._registry import reads
+from scanseg.readers.probe._planes import (
+    lines_of,
+    number,
+    probe_channel,
+    stored_plane,
+    unfinished_rows,
+)
 from scanseg.readers.units import length_nm
 
 __all__ = ["read_wsxm"]

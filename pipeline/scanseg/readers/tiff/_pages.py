@@ -21,8 +21,8 @@ from scanseg.readers._pictures import LOSSY
 from scanseg.readers._registry import reads
 from scanseg.readers._safety import check_extent, check_fits_memory, check_ratio, silence
 from scanseg.readers._signals import signal_of
-from scanseg.readers._tiff_calibration import Facts, facts_of, n_ome_planes
-from scanseg.readers._tiff_probes import scanning_probe_channels
+from scanseg.readers.tiff._calibration import Facts, facts_of, n_ome_planes
+from scanseg.readers.tiff._probes import scanning_probe_channels
 
 if TYPE_CHECKING:
     from tifffile import TiffFile, TiffFrame, TiffPage, TiffPageSeries

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from scanseg.micrograph import RealImage
 from scanseg.readers._channel import Channel
-from scanseg.readers._hdf5 import attribute, dataset_channel, layout
-from scanseg.readers._probe import probe_facts, told_apart
 from scanseg.readers._safety import check_fits_memory, check_ratio
+from scanseg.readers.hdf5._files import attribute, dataset_channel, layout
+from scanseg.readers.probe._planes import probe_facts, told_apart
 from scanseg.readers.units import length_nm
 
 if TYPE_CHECKING:

@@ -14,14 +14,14 @@ from typing import Any
 from scanseg.errors import Unsupported
 from scanseg.readers._axes import RECIPROCAL
 from scanseg.readers._channel import Channel
-from scanseg.readers._probe import (
+from scanseg.readers._registry import reads
+from scanseg.readers.probe._planes import (
     number,
     probe_channel,
     stored_plane,
     told_apart,
     unfinished_rows,
 )
-from scanseg.readers._registry import reads
 from scanseg.readers.units import pixel_size_nm
 
 __all__ = ["read_gsf", "read_gwy"]

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from scanseg.errors import Truncated
-from scanseg.readers._dm_tags import check_dm_tags
+from scanseg.readers.em._dm_tags import check_dm_tags
 
 
 def _tag(version: int, name: bytes, facts: list[int], value: bytes) -> bytes:

@@ -11,8 +11,8 @@ from probe_files import PIXEL_NM, SHAPE, planes, write_ibw
 from scanseg.errors import LoadError, NoImage, NotRecognised, Truncated
 from scanseg.micrograph import Signal
 from scanseg.readers import read_channels
-from scanseg.readers._ibw import area_pixel_nm
-from scanseg.readers._probe import ProbeName
+from scanseg.readers.probe._asylum import area_pixel_nm
+from scanseg.readers.probe._planes import ProbeName
 
 DART = ("HeightRetrace", "Amplitude1Retrace", "Phase1Retrace", "FrequencyRetrace")
 

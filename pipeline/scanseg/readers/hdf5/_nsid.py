@@ -12,10 +12,10 @@ import numpy as np
 from scanseg.micrograph import RealImage, Signal
 from scanseg.readers._axes import RECIPROCAL, Axis, ImageAxes, image_axes
 from scanseg.readers._channel import Channel
-from scanseg.readers._hdf5 import attribute, dataset_channel, layout
-from scanseg.readers._ibw import area_pixel_nm, asylum_mode, asylum_unit
-from scanseg.readers._probe import probe_facts
 from scanseg.readers._signals import signal_of
+from scanseg.readers.hdf5._files import attribute, dataset_channel, layout
+from scanseg.readers.probe._asylum import area_pixel_nm, asylum_mode, asylum_unit
+from scanseg.readers.probe._planes import probe_facts
 from scanseg.readers.units import length_nm
 
 if TYPE_CHECKING:

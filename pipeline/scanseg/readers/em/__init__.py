@@ -1,0 +1,1 @@
+"""Formats of electron microscopes: DigitalMicrograph, MRC, TIA."""

@@ -1,0 +1,1 @@
+"""HDF5 files, and the layouts that programs give them."""

@@ -1,0 +1,1 @@
+"""Formats of scanning probe microscopes, and what their channels are called."""

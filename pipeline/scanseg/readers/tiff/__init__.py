@@ -1,0 +1,1 @@
+"""The TIFF family: pages, calibrations of many programs, scans beside a preview."""
