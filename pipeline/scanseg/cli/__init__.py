@@ -24,6 +24,8 @@ COMMANDS = {
     "simulate": "Make labelled images whose truth is known.",
     "train": "Train a model from a recipe.",
     "models": "List, describe and test the models.",
+    "rerun": "Make a run again, and say what differs.",
+    "doctor": "Check this installation; the answer goes into a bug report.",
     "demo": "Try everything on the sample images and compare with the truth.",
 }
 

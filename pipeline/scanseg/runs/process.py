@@ -119,13 +119,14 @@ class ModelProcessor:
 
     @property
     def description(self) -> dict[str, Any]:
-        """Name, version, place and checksum of the model, and what computes it."""
+        """Name, version, place and checksum of the model, who chose it, and what computes it."""
         contract = self._model.contract
         return {
             "name": contract.name,
             "version": contract.version,
             "folder": str(self._model.folder),
             "checksum": self.checksum,
+            "named": self._chosen,
             "engine": None if self._engine is None else self._engine.description,
         }
 
