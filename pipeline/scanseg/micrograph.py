@@ -238,7 +238,7 @@ def as_pixel_size_nm(stated: object) -> tuple[float, float]:
     Parameters
     ----------
     stated
-        In nm. Text that is a number passes: YAML takes ``2e-2`` for text.
+        In nm. Text passes as well: ``0.01,0.02`` on the command line, ``2e-2`` in YAML.
 
     Raises
     ------
@@ -247,19 +247,20 @@ def as_pixel_size_nm(stated: object) -> tuple[float, float]:
 
     Examples
     --------
-    >>> as_pixel_size_nm(0.02), as_pixel_size_nm([0.01, 0.02])
+    >>> as_pixel_size_nm(0.02), as_pixel_size_nm("0.01,0.02")
     ((0.02, 0.02), (0.01, 0.02))
     """
     low, high = PLAUSIBLE_PIXEL_SIZE_NM
-    sides = tuple(stated) if isinstance(stated, list | tuple) else (stated, stated)
+    sides = stated.split(",") if isinstance(stated, str) else stated
+    sides = tuple(sides) if isinstance(sides, list | tuple) else (sides,)
     try:
-        along_y, along_x = (float(side) for side in sides if not isinstance(side, bool))
+        along_y, along_x = (float(s) for s in sides * (3 - len(sides)) if not isinstance(s, bool))
     except (TypeError, ValueError):
         along_y = along_x = math.nan
     if not (low <= along_y <= high and low <= along_x <= high):
         raise ValueError(
-            f"{stated!r} is no pixel size: it is one number or two, (y, x), in nm and without a "
-            f"unit, from {low:g} to {high:g}; a wrong unit or a reciprocal axis gives others"
+            f"{stated!r} is no pixel size: it is one number or two, (y, x), in nanometres without "
+            f"a unit, from {low:g} to {high:g}; a wrong unit or a reciprocal axis gives others"
         )
     return along_y, along_x
 

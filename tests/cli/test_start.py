@@ -6,7 +6,9 @@ import os
 import subprocess
 import sys
 
+import numpy as np
 import pytest
+import tifffile
 
 HEAVY = (
     "albumentations",
@@ -53,6 +55,17 @@ def test_help_of_a_command_loads_no_network_library():
     assert loaded == ["loaded:"] * len(commands)
     for command in commands:
         assert f"Usage: scanseg {command}" in run.stdout
+
+
+def test_check_loads_what_reading_needs_only(tmp_path):
+    tifffile.imwrite(tmp_path / "a.tif", np.arange(600, dtype=np.uint16).reshape(20, 30))
+    heavy = tuple(name for name in HEAVY if name not in ("numpy", "pydantic"))
+    code = CALL.format(heavy=heavy)
+    run = subprocess.run(
+        [sys.executable, "-c", code, "check", tmp_path], capture_output=True, text=True, check=True
+    )
+    assert "20 x 30" in run.stdout
+    assert run.stdout.splitlines()[-1] == "loaded:"
 
 
 @pytest.mark.skipif(not hasattr(os, "wait4"), reason="needs the processor time of a child")

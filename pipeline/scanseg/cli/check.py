@@ -10,14 +10,16 @@ from typing import Annotated
 import typer
 
 from scanseg.cli.exits import ExitCode, start_logging
-from scanseg.cli.predict import numbers
+from scanseg.runs.inputs import InputConfig
 from scanseg.runs.look import ChannelReport, FileReport, look_at_all
 from scanseg.runs.plan import find_inputs
-from scanseg.runs.settings import InputConfig, setting_help
 
 __all__ = ["app"]
 
 app = typer.Typer(pretty_exceptions_enable=False, add_completion=False)
+
+
+_HELP = InputConfig.model_fields
 
 
 @app.command()
@@ -26,9 +28,9 @@ def check(
         list[Path], typer.Argument(metavar="PATH...", help="Images, and folders to search.")
     ],
     pixel_size_nm: Annotated[
-        str | None, typer.Option(metavar="NM", help=setting_help("input.pixel_size_nm"))
+        str | None, typer.Option(metavar="NM", help=_HELP["pixel_size_nm"].description)
     ] = None,
-    channel: Annotated[str | None, typer.Option(help=setting_help("input.channel"))] = None,
+    channel: Annotated[str | None, typer.Option(help=_HELP["channel"].description)] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="One JSON document on stdout, for programs.")
     ] = False,
@@ -40,7 +42,7 @@ def check(
     written. The exit code is 3 when a file cannot be used.
     """
     start_logging(0)
-    given = {"pixel_size_nm": numbers(pixel_size_nm), "channel": channel}
+    given = {"pixel_size_nm": pixel_size_nm, "channel": channel}
     settings = InputConfig.from_settings(
         {key: value for key, value in given.items() if value is not None}, origin="the options"
     )

@@ -28,7 +28,7 @@ from scanseg.runs.process import ModelProcessor, open_processor
 from scanseg.runs.settings import RunSettings, load_settings, setting_help, setting_lines
 from scanseg.runs.shards import Shard
 
-__all__ = ["app", "numbers", "predict_folder", "show_plan"]
+__all__ = ["app", "predict_folder", "show_plan"]
 
 app = typer.Typer(pretty_exceptions_enable=False, add_completion=False)
 log = logging.getLogger("scanseg.cli")
@@ -113,7 +113,7 @@ def predict(
     verbosity = -1 if quiet else verbose
     start_logging(verbosity)
     options = {
-        "input.pixel_size_nm": numbers(pixel_size_nm),
+        "input.pixel_size_nm": pixel_size_nm,
         "input.channel": channel,
         "machine.device": device,
         "output.save": None if save is None else [name.strip() for name in save.split(",")],
@@ -259,20 +259,6 @@ def _state(entry: Entry | None, retry_failed: bool) -> str:
     if entry.failures:
         return "retried" if retry_failed else "failed"
     return "known"
-
-
-def numbers(text: str | None) -> list[float] | float | None:
-    """Pixel size as it was typed: one number, or "Y,X"."""
-    if text is None:
-        return None
-    try:
-        numbers = [float(part) for part in text.split(",")]
-    except ValueError:
-        raise ConfigError(
-            f"'{text}' is no pixel size.",
-            hint="Give nanometres, one number or Y,X: --pixel-size-nm 0.0125",
-        ) from None
-    return numbers[0] if len(numbers) == 1 else numbers
 
 
 def _taken(manifest: Manifest) -> Any:

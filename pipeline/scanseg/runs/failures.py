@@ -7,11 +7,18 @@ import logging
 
 from scanseg.errors import ScansegError
 from scanseg.runs.manifest import Failure
-from scanseg.runs.process import StageError
 
-__all__ = ["failure_of"]
+__all__ = ["StageError", "failure_of"]
 
 log = logging.getLogger("scanseg.runs")
+
+
+class StageError(Exception):
+    """Says in which stage the error happened that is its cause."""
+
+    def __init__(self, stage: str) -> None:
+        self.stage = stage
+        super().__init__(stage)
 
 
 def failure_of(error: Exception, stage: str, where: str) -> Failure:

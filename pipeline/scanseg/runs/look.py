@@ -13,9 +13,9 @@ from scanseg.micrograph import Micrograph
 from scanseg.readers import Contents, look_into
 from scanseg.runs.checks import check_image
 from scanseg.runs.failures import failure_of
+from scanseg.runs.inputs import InputConfig
 from scanseg.runs.manifest import Failure
 from scanseg.runs.plan import InputFile, Plan
-from scanseg.runs.settings import InputConfig
 
 __all__ = ["ChannelReport", "FileReport", "look_at", "look_at_all"]
 

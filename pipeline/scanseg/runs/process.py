@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from scanseg.errors import ScansegError
 from scanseg.micrograph import FloatImage, Micrograph, Signal
+from scanseg.runs.failures import StageError
 from scanseg.runs.settings import RunSettings
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from scanseg.bundle import Model
     from scanseg.inference import Engine
 
-__all__ = ["Detection", "Maps", "ModelProcessor", "Processor", "StageError", "open_processor"]
+__all__ = ["Detection", "Maps", "ModelProcessor", "Processor", "open_processor"]
 
 # Which shipped model takes which signals; an image whose signal the file does not tell is taken
 # for STEM, as long as that is the only modality with a model.
@@ -65,14 +66,6 @@ class Detection:
     spacing_px: float | None
     warnings: tuple[str, ...] = ()
     seconds: Mapping[str, float] = field(default_factory=dict)
-
-
-class StageError(Exception):
-    """Says in which stage the error happened that is its cause."""
-
-    def __init__(self, stage: str) -> None:
-        self.stage = stage
-        super().__init__(stage)
 
 
 class Processor(Protocol):

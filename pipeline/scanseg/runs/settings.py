@@ -9,8 +9,9 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, Field, PositiveInt
 
 from scanseg.atoms import AtomConfig
-from scanseg.config import Config, PixelSize, read_yaml
+from scanseg.config import Config, read_yaml
 from scanseg.inference import InferenceConfig
+from scanseg.runs.inputs import InputConfig
 
 __all__ = [
     "InputConfig",
@@ -23,15 +24,6 @@ __all__ = [
 ]
 
 SavedMap = Literal["probability", "uncertainty"]
-
-
-class InputConfig(Config):
-    """How files are read."""
-
-    pixel_size_nm: PixelSize | None = None
-    """Pixel size in nm, one number or (y, x); it overrides what the files say."""
-    channel: str | None = None
-    """Name or number of the plane to take from files with several."""
 
 
 class MachineConfig(Config):
