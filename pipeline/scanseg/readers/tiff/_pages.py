@@ -220,10 +220,15 @@ def _decoded(page: TiffPage | TiffFrame, path: Path) -> NDArray[Any]:
     try:
         with _reopened(page.parent):
             return page.asarray()
-    except ValueError as error:
-        if "imagecodecs" not in str(error):
+    except (ImportError, ValueError) as error:
+        if not _wants_codec(error):
             raise
         return _by_pillow(page, path, error)
+
+
+def _wants_codec(error: ImportError | ValueError) -> bool:
+    """Whether imagecodecs is missing; for ZSTD, tifffile asks Python 3.14's own module first."""
+    return isinstance(error, ImportError) or "imagecodecs" in str(error)
 
 
 @contextmanager
@@ -240,7 +245,7 @@ def _reopened(tif: TiffFile) -> Iterator[None]:
             handle.close()
 
 
-def _by_pillow(page: TiffPage | TiffFrame, path: Path, error: ValueError) -> NDArray[Any]:
+def _by_pillow(page: TiffPage | TiffFrame, path: Path, error: Exception) -> NDArray[Any]:
     from PIL import Image, UnidentifiedImageError
 
     silence("PIL")
@@ -260,8 +265,8 @@ def _codec_named(page: TiffPage | TiffFrame, path: Path) -> Iterator[None]:
     """Say which extra is missing where tifffile says which package is."""
     try:
         yield
-    except ValueError as error:
-        if "imagecodecs" not in str(error):
+    except (ImportError, ValueError) as error:
+        if not _wants_codec(error):
             raise
         raise _codec_missing(page, path) from error
 
