@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scanseg.errors import Unsupported
 from scanseg.micrograph import RealImage
 
-__all__ = ["Layout", "grey", "is_table", "layout_of"]
+__all__ = ["Layout", "complex_image", "grey", "is_table", "layout_of"]
 
 # A coloured scale bar or label may cover this part of a grey picture; more is a colour picture.
 ANNOTATION_FRACTION = 0.05
@@ -129,6 +129,17 @@ def grey(colours: NDArray[Any], path: Path, format: str) -> tuple[RealImage, tup
     image = np.where(coloured, np.float32(np.nan), red).astype(np.float32)
     return image, (
         f"{n_coloured} pixels are covered by a coloured label and count as not measured.",
+    )
+
+
+def complex_image(path: Path, format: str) -> Unsupported:
+    """Error for images of pairs of numbers."""
+    return Unsupported(
+        path,
+        "its images are complex (a Fourier transform or a vector map), and an image has one real "
+        "value a pixel.",
+        format=format,
+        hint="Export the image itself, or the amplitude or the phase.",
     )
 
 

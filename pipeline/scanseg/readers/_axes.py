@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
+from typing import Any
 
 import numpy as np
 
-from scanseg.readers.units import is_reciprocal, is_spectral, length_nm, per_nm, time_s
+from scanseg.readers.units import (
+    is_reciprocal,
+    is_spectral,
+    length_nm,
+    pixel_size_nm,
+    reciprocal_facts,
+    time_s,
+)
 
 __all__ = ["Axis", "ImageAxes", "Plane", "image_axes"]
-
-RECIPROCAL = (
-    "It shows reciprocal space (a diffraction pattern or a Fourier transform), so it has no pixel "
-    "size in nm and no atom columns."
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +93,8 @@ class ImageAxes:
         Numbers of the dimensions that are run through as frames, slowest first.
     planes
         The channels the array splits into, at least one.
+    facts
+        What a channel notes of reciprocal space: the size of its pixels in 1/nm, where known.
     """
 
     shape: tuple[int, ...]
@@ -100,13 +105,7 @@ class ImageAxes:
     pixel_size_nm: tuple[float, float] | None
     frame_time_s: float | None
     reciprocal: bool
-    pixel_size_per_nm: tuple[float, float] | None = None
-
-    @property
-    def facts(self) -> dict[str, tuple[float, float]]:
-        """What a channel notes of reciprocal space: the size of its pixels in 1/nm, where known."""
-        size = self.pixel_size_per_nm
-        return {} if size is None else {"pixel_size_per_nm": size}
+    facts: Mapping[str, Any]
 
     @property
     def image_shape(self) -> tuple[int, int]:
@@ -155,16 +154,17 @@ def image_axes(axes: Sequence[Axis]) -> ImageAxes | None:
         return None  # a diffraction pattern at every position
     apart = [d for d in others if axes[d].kind in ("angle", "channel") and axes[d].size > 1]
     frames = tuple(d for d in others if d not in apart)
+    sides = _step(axes[y]), _step(axes[x]), axes[y].unit, axes[x].unit
     return ImageAxes(
         shape=tuple(axis.size for axis in axes),
         y=y,
         x=x,
         frames=frames,
         planes=tuple(_planes(axes, apart)),
-        pixel_size_nm=None if reciprocal else _pixel_size(axes[y], axes[x]),
+        pixel_size_nm=None if reciprocal else pixel_size_nm(*sides),
         frame_time_s=_frame_time(axes, frames),
         reciprocal=reciprocal,
-        pixel_size_per_nm=_size_per_nm(axes[y], axes[x]),
+        facts=reciprocal_facts(*sides),
     )
 
 
@@ -194,17 +194,7 @@ def _planes(axes: Sequence[Axis], apart: Sequence[int]) -> Iterator[Plane]:
         yield Plane(label, fixed)
 
 
-def _pixel_size(y: Axis, x: Axis) -> tuple[float, float] | None:
-    along_y, along_x = length_nm(_size(y), y.unit), length_nm(_size(x), x.unit)
-    return None if along_y is None or along_x is None else (along_y, along_x)
-
-
-def _size_per_nm(y: Axis, x: Axis) -> tuple[float, float] | None:
-    along_y, along_x = per_nm(_size(y), y.unit), per_nm(_size(x), x.unit)
-    return None if along_y is None or along_x is None else (along_y, along_x)
-
-
-def _size(axis: Axis) -> float | None:
+def _step(axis: Axis) -> float | None:
     """Step without its sign: some files count an axis downwards."""
     return None if axis.scale is None else abs(axis.scale)
 

@@ -12,7 +12,12 @@ from typing import Any
 from scanseg.micrograph import PLAUSIBLE_PIXEL_SIZE_NM, Micrograph, RealImage, Signal, Stack
 from scanseg.readers._safety import check_fits_memory, library_errors_become_load_errors
 
-__all__ = ["Channel"]
+__all__ = ["RECIPROCAL", "Channel"]
+
+RECIPROCAL = (
+    "It shows reciprocal space (a diffraction pattern or a Fourier transform), so it has no pixel "
+    "size in nm and no atom columns."
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -75,6 +80,8 @@ class Channel:
                 return self.load(index)
 
         pixel_size_nm, doubts = _plausible(self.pixel_size_nm)
+        if self.reciprocal:
+            doubts += (RECIPROCAL,)
         origin = self.metadata.get("calibration") or "vendor"
         data = load(0)
         with library_errors_become_load_errors(path, format):

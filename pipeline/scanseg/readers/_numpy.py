@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from scanseg.errors import NoImage, Unsupported
 from scanseg.micrograph import RealImage
-from scanseg.readers._arrays import Layout, grey, layout_of
+from scanseg.readers._arrays import Layout, complex_image, grey, layout_of
 from scanseg.readers._channel import Channel
 from scanseg.readers._registry import reads
 from scanseg.readers._safety import check_extent, check_fits_memory, check_ratio
@@ -129,12 +129,7 @@ def _header(file: BinaryIO | Any, path: Path, format: str) -> tuple[tuple[int, .
 
 def _layout(shape: tuple[int, ...], dtype: np.dtype[Any], path: Path, format: str) -> Layout:
     if dtype.kind == "c":
-        raise Unsupported(
-            path,
-            "its numbers are complex, and an image has one real value a pixel.",
-            format=format,
-            hint="Save the amplitude or the phase.",
-        )
+        raise complex_image(path, format)
     layout = layout_of(shape, dtype)
     if layout is None:
         raise NoImage(

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from scanseg.errors import NoImage, Truncated, Unsupported
 from scanseg.micrograph import RealImage, Signal
-from scanseg.readers._axes import RECIPROCAL, Axis, image_axes
+from scanseg.readers._axes import Axis, image_axes
 from scanseg.readers._channel import Channel
 from scanseg.readers._registry import reads
 from scanseg.readers._safety import check_fits_memory
@@ -79,7 +79,6 @@ def read_ome_zarr(folder: Path) -> Sequence[Channel]:
             signal=named[0] if named else signal_of(name),
             metadata={"unit": str(notes.get("unit", "")), "calibration": "ome", **found.facts},
             reciprocal=found.reciprocal,
-            warnings=(RECIPROCAL,) if found.reciprocal else (),
         )
         for plane in found.planes
     ]

@@ -5,7 +5,15 @@ from __future__ import annotations
 import math
 import re
 
-__all__ = ["is_reciprocal", "is_spectral", "length_nm", "per_nm", "pixel_size_nm", "time_s"]
+__all__ = [
+    "is_reciprocal",
+    "is_spectral",
+    "length_nm",
+    "per_nm",
+    "pixel_size_nm",
+    "reciprocal_facts",
+    "time_s",
+]
 
 _NM = {
     "fm": 1e-6,
@@ -79,6 +87,20 @@ def pixel_size_nm(
     y_nm = length_nm(along_y, unit_y)
     x_nm = length_nm(along_x, unit_y if unit_x is None else unit_x)
     return None if y_nm is None or x_nm is None else (y_nm, x_nm)
+
+
+def reciprocal_facts(
+    along_y: object, along_x: object, unit_y: object, unit_x: object | None = None
+) -> dict[str, tuple[float, float]]:
+    """What a channel notes of a diffraction pattern: its pixel size in 1/nm, (y, x), if known.
+
+    Examples
+    --------
+    >>> reciprocal_facts(2, 4, "1/µm"), reciprocal_facts(2, 4, "µm")
+    ({'pixel_size_per_nm': (0.002, 0.004)}, {})
+    """
+    per_y, per_x = per_nm(along_y, unit_y), per_nm(along_x, unit_y if unit_x is None else unit_x)
+    return {} if per_y is None or per_x is None else {"pixel_size_per_nm": (per_y, per_x)}
 
 
 def is_reciprocal(unit: object) -> bool:

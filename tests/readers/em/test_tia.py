@@ -11,7 +11,7 @@ from tia_files import write_ser
 
 from scanseg.errors import LoadError, NoImage, Truncated, Unsupported
 from scanseg.readers import read, read_channels
-from scanseg.readers._axes import RECIPROCAL
+from scanseg.readers._channel import RECIPROCAL
 
 Movie = NDArray[np.uint16]
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scanseg.errors import NoImage, TooLarge, Truncated, Unsupported
 from scanseg.micrograph import Signal, Stack
 from scanseg.readers import read, read_channels
-from scanseg.readers.hdf5 import _files
+from scanseg.readers.hdf5 import _damage
 
 Scan = NDArray[np.uint16]
 
@@ -120,8 +120,8 @@ def test_damage_at_which_the_library_never_returns_is_refused(
     with pytest.raises(Truncated, match="damaged"):
         read(path)
     # in files too large to search, another process finds out
-    monkeypatch.setattr(_files, "SEARCHED_BYTES", 0)
-    monkeypatch.setattr(_files, "OPEN_S", 2.0)
+    monkeypatch.setattr(_damage, "SEARCHED_BYTES", 0)
+    monkeypatch.setattr(_damage, "OPEN_S", 2.0)
     with pytest.raises(Truncated, match="more than 2 s"):
         read(path)
 
@@ -133,7 +133,7 @@ def test_a_sound_file_that_is_too_large_to_search_is_read(
     with h5py.File(path, "w") as file:
         file["scan"] = scan
         file["scan"].attrs["title"] = "HAADF"
-    monkeypatch.setattr(_files, "SEARCHED_BYTES", 0)
+    monkeypatch.setattr(_damage, "SEARCHED_BYTES", 0)
     np.testing.assert_array_equal(read(path).frame(0).data, scan)
 
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from scanseg.errors import NoImage, TooLarge, Truncated, Unsupported
 from scanseg.micrograph import Micrograph, Signal, Stack
 from scanseg.readers import read, read_channels
-from scanseg.readers._axes import RECIPROCAL
+from scanseg.readers._channel import RECIPROCAL
 
 Scan = NDArray[np.uint16]
 DM_TAGS = (

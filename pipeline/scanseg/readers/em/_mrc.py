@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from scanseg.errors import Unsupported
 from scanseg.micrograph import RealImage
+from scanseg.readers._arrays import complex_image
 from scanseg.readers._channel import Channel
 from scanseg.readers._registry import reads
 from scanseg.readers._safety import check_extent
@@ -77,12 +78,13 @@ def _dtype(words: NDArray[np.int32], header: bytes, order: str, path: Path) -> n
         return np.dtype("u1")
     if mode in DTYPES:
         return np.dtype(order + DTYPES[mode])
-    what = "complex (a Fourier transform)" if mode in COMPLEX else f"of mode {mode}"
+    if mode in COMPLEX:
+        raise complex_image(path, FORMAT)
     raise Unsupported(
         path,
-        f"its images are {what}, and an image has one real value a pixel.",
+        f"its numbers are of mode {mode}, which is not read.",
         format=FORMAT,
-        hint="Export the image itself, or the amplitude.",
+        hint="Export it as TIFF.",
     )
 
 

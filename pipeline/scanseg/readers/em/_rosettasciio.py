@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from scanseg.errors import ExtraMissing, NoImage, Unsupported
+from scanseg.errors import ExtraMissing, NoImage
 from scanseg.micrograph import RealImage
-from scanseg.readers._arrays import grey
-from scanseg.readers._axes import RECIPROCAL, Axis, ImageAxes, Plane, image_axes
+from scanseg.readers._arrays import complex_image, grey
+from scanseg.readers._axes import Axis, ImageAxes, Plane, image_axes
 from scanseg.readers._channel import Channel
 from scanseg.readers._registry import reads
 from scanseg.readers._safety import check_extent, check_ratio, silence
@@ -72,13 +72,7 @@ def _read(path: Path, format: str, plugin: str) -> Sequence[Channel]:
     )
     channels = [channel for each in signals for channel in _channels(each, path, format, doubts)]
     if not channels and any(each["data"].dtype.kind == "c" for each in signals):
-        raise Unsupported(
-            path,
-            "its images are complex (a Fourier transform), and an image has one real value a "
-            "pixel.",
-            format=format,
-            hint="Export the image itself, or the amplitude.",
-        )
+        raise complex_image(path, format)
     return channels
 
 
@@ -123,7 +117,7 @@ def _channels(
             signal=signal_of(name, *_detectors(signal["original_metadata"])),
             metadata={**_conditions(signal["metadata"]), **found.facts},
             reciprocal=found.reciprocal,
-            warnings=(*doubts, RECIPROCAL) if found.reciprocal else doubts,
+            warnings=doubts,
         )
 
 

@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 
 from scanseg.errors import NoImage, Truncated, Unsupported
 from scanseg.micrograph import RealImage
-from scanseg.readers._axes import RECIPROCAL
+from scanseg.readers._arrays import complex_image
 from scanseg.readers._channel import Channel
 from scanseg.readers._registry import reads
 from scanseg.readers._safety import check_extent
-from scanseg.readers.units import per_nm, pixel_size_nm
+from scanseg.readers.units import pixel_size_nm, reciprocal_facts
 
 __all__ = ["read_emi", "read_ser"]
 
@@ -108,7 +108,6 @@ def _channel(file: BinaryIO, series: _Series, path: Path) -> Channel:
     along_y, along_x, dtype, shape, _ = first
     reciprocal = max(along_y, along_x) >= SMALLEST_RECIPROCAL
     size = None if reciprocal else pixel_size_nm(along_y, along_x, "m")
-    per_y, per_x = per_nm(along_y, "1/m"), per_nm(along_x, "1/m")
 
     def load(index: int) -> RealImage:
         with path.open("rb") as opened:
@@ -130,8 +129,7 @@ def _channel(file: BinaryIO, series: _Series, path: Path) -> Channel:
         bytes_per_pixel=dtype.itemsize,
         pixel_size_nm=size,
         reciprocal=reciprocal,
-        metadata={"pixel_size_per_nm": (per_y, per_x)} if reciprocal else {},
-        warnings=(RECIPROCAL,) if reciprocal else (),
+        metadata=reciprocal_facts(along_y, along_x, "1/m") if reciprocal else {},
     )
 
 
@@ -143,13 +141,7 @@ def _element(
     file.seek(int.from_bytes(file.read(series.offset_bytes), "little"))
     _, along_x, _, _, along_y, _, code, width, height = _unpack(file, ELEMENT, path)
     if code in COMPLEX:
-        raise Unsupported(
-            path,
-            "its images are complex (a Fourier transform), and an image has one real value a "
-            "pixel.",
-            format=FORMAT,
-            hint="Export the image itself, or the amplitude.",
-        )
+        raise complex_image(path, FORMAT)
     if code not in DTYPES or width < 1 or height < 1:
         raise _contradiction(path, f"an image of {height} x {width} pixels of type {code}")
     dtype, start = np.dtype(DTYPES[code]), file.tell()

@@ -11,12 +11,19 @@ from urllib.parse import unquote
 
 import numpy as np
 
-from scanseg.errors import Unsupported
-from scanseg.readers._axes import RECIPROCAL, Axis
+from scanseg.readers._arrays import complex_image
+from scanseg.readers._axes import Axis
 from scanseg.readers._channel import Channel
 from scanseg.readers._signals import signal_of
-from scanseg.readers.hdf5._files import attribute, axes_channels, dataset_channel, layout
-from scanseg.readers.units import is_reciprocal, per_nm, pixel_size_nm, time_s
+from scanseg.readers.hdf5._datasets import (
+    attribute,
+    axes_channels,
+    dataset_channel,
+    is_dataset,
+    nodes,
+)
+from scanseg.readers.hdf5._files import layout
+from scanseg.readers.units import is_reciprocal, pixel_size_nm, reciprocal_facts, time_s
 
 if TYPE_CHECKING:
     import h5py
@@ -45,13 +52,7 @@ def read_velox(file: h5py.File, path: Path) -> Sequence[Channel]:
             continue
         channels.append(_velox_channel(image, titles.get(f"/Data/Image/{key}"), path))
     if n_complex and not channels:
-        raise Unsupported(
-            path,
-            "its images are complex (a Fourier transform or a vector map), and an image has one "
-            "real value a pixel.",
-            format="Velox EMD",
-            hint="Export the image itself, or the amplitude.",
-        )
+        raise complex_image(path, "Velox EMD")
     return channels
 
 
@@ -63,9 +64,7 @@ def _velox_channel(image: h5py.Group, title: str | None, path: Path) -> Channel:
     name = title or str(result.get("Detector") or "")
     data = image["Data"]
     height, width, n_frames = data.shape
-    reciprocal = is_reciprocal(unit_x)
-    per_y, per_x = per_nm(side.get("height"), unit_y), per_nm(side.get("width"), unit_x)
-    measured = {"pixel_size_per_nm": (per_y, per_x)} if per_y and per_x else {}
+    sides = side.get("height"), side.get("width"), unit_y, unit_x
     return dataset_channel(
         data,
         path,
@@ -73,12 +72,11 @@ def _velox_channel(image: h5py.Group, title: str | None, path: Path) -> Channel:
         shape=(height, width),
         n_frames=n_frames,
         frame=lambda dataset, index: np.asarray(dataset[:, :, index]),
-        pixel_size_nm=pixel_size_nm(side.get("height"), side.get("width"), unit_y, unit_x),
+        pixel_size_nm=pixel_size_nm(*sides),
         signal=signal_of(name),
         frame_time_s=time_s((facts.get("Scan") or {}).get("FrameTime")) if n_frames > 1 else None,
-        metadata={**_beam_energy(facts), **measured},
-        reciprocal=reciprocal,
-        warnings=(RECIPROCAL,) if reciprocal else (),
+        metadata={**_beam_energy(facts), **reciprocal_facts(*sides)},
+        reciprocal=is_reciprocal(unit_x),
     )
 
 
@@ -124,16 +122,10 @@ def _is_ncem(file: h5py.File) -> bool:
 
 
 def _ncem_groups(file: h5py.File) -> list[h5py.Group]:
-    import h5py
-
-    groups: list[h5py.Group] = []
-
-    def visit(name: str, node: h5py.Group | h5py.Dataset) -> None:
-        if isinstance(node, h5py.Group) and attribute(node, "emd_group_type") in (1, "array"):
-            groups.append(node)
-
-    file.visititems(visit)
-    return groups
+    return nodes(
+        file,
+        lambda node: not is_dataset(node) and attribute(node, "emd_group_type") in (1, "array"),
+    )
 
 
 @layout("NCEM EMD", recognises=_is_ncem)
@@ -143,12 +135,10 @@ def read_ncem(file: h5py.File, path: Path) -> Sequence[Channel]:
 
 
 def _ncem_channels(group: h5py.Group, path: Path) -> Iterator[Channel]:
-    import h5py
-
     arrays = [
         node
         for name, node in group.items()
-        if isinstance(node, h5py.Dataset) and not name.startswith("dim") and node.ndim >= 2
+        if is_dataset(node) and not name.startswith("dim") and node.ndim >= 2
     ]
     if not arrays:
         return

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from scanseg.readers._axes import Axis
 from scanseg.readers._channel import Channel
 from scanseg.readers._signals import signal_of
-from scanseg.readers.hdf5._files import attribute, axes_channels, layout
+from scanseg.readers.hdf5._datasets import attribute, axes_channels
+from scanseg.readers.hdf5._files import layout
 
 if TYPE_CHECKING:
     import h5py

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from scanseg.micrograph import RealImage, Signal
-from scanseg.readers._axes import RECIPROCAL, Axis, ImageAxes, image_axes
+from scanseg.readers._axes import Axis, ImageAxes, image_axes
 from scanseg.readers._channel import Channel
 from scanseg.readers._signals import signal_of
-from scanseg.readers.hdf5._files import attribute, dataset_channel, layout
+from scanseg.readers.hdf5._datasets import attribute, dataset_channel, is_dataset, nodes
+from scanseg.readers.hdf5._files import layout
 from scanseg.readers.probe._asylum import area_pixel_nm, asylum_mode, asylum_unit
 from scanseg.readers.probe._planes import probe_facts
 from scanseg.readers.units import length_nm
@@ -28,16 +29,7 @@ NOTE_KEYS = ("FastScanSize", "ImagingMode", "ScanPoints", "SlowScanSize")
 
 
 def _main_datasets(file: h5py.File) -> list[h5py.Dataset]:
-    import h5py
-
-    found: list[h5py.Dataset] = []
-
-    def visit(name: str, node: h5py.Dataset | h5py.Group) -> None:
-        if isinstance(node, h5py.Dataset) and "main_data_name" in node.attrs:
-            found.append(node)
-
-    file.visititems(visit)
-    return found
+    return nodes(file, lambda node: is_dataset(node) and "main_data_name" in node.attrs)
 
 
 @layout("NSID", recognises=lambda file: bool(_main_datasets(file)))
@@ -87,7 +79,6 @@ def _channel(dataset: h5py.Dataset, path: Path) -> Channel | None:
         signal=signal if signal is not Signal.UNKNOWN else signal_of(name),
         metadata={**facts, **found.facts},
         reciprocal=reciprocal,
-        warnings=(RECIPROCAL,) if reciprocal else (),
     )
 
 

@@ -10,7 +10,8 @@ import numpy as np
 
 from scanseg.micrograph import Signal
 from scanseg.readers._channel import Channel
-from scanseg.readers.hdf5._files import dataset_channel, layout
+from scanseg.readers.hdf5._datasets import dataset_channel
+from scanseg.readers.hdf5._files import layout
 from scanseg.readers.probe._planes import probe_facts
 from scanseg.readers.units import length_nm
 

@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from scanseg.micrograph import RealImage
 from scanseg.readers._channel import Channel
 from scanseg.readers._safety import check_fits_memory, check_ratio
-from scanseg.readers.hdf5._files import attribute, dataset_channel, layout
+from scanseg.readers.hdf5._datasets import attribute, dataset_channel, is_dataset, nodes
+from scanseg.readers.hdf5._files import layout
 from scanseg.readers.probe._planes import probe_facts, told_apart
-from scanseg.readers.units import length_nm
+from scanseg.readers.units import pixel_size_nm
 
 if TYPE_CHECKING:
     import h5py
@@ -28,16 +29,9 @@ FRAMES = ("index", "time", "frame", "cycle")  # along the other axis; all else i
 
 
 def _main_datasets(file: h5py.File) -> list[h5py.Dataset]:
-    import h5py
-
-    found: list[h5py.Dataset] = []
-
-    def visit(name: str, node: h5py.Dataset | h5py.Group) -> None:
-        if isinstance(node, h5py.Dataset) and all(key in node.attrs for key in POSITIONS):
-            found.append(node)
-
-    file.visititems(visit)
-    return found
+    return nodes(
+        file, lambda node: is_dataset(node) and all(key in node.attrs for key in POSITIONS)
+    )
 
 
 def _is_jpk(file: h5py.File) -> bool:
@@ -134,17 +128,14 @@ def _raster(dataset: h5py.Dataset, file: h5py.File, path: Path) -> _Raster | Non
         return None
     units = [str(text) for text in _texts(values, "units")]
     along_y, along_x = (_step(steps[:, axis], positions[:, axis]) for axis in (y, x))
-    sizes = [
-        length_nm(abs(step), units[axis] if axis < len(units) else "")
-        for step, axis in ((along_y, y), (along_x, x))
-    ]
+    unit_y, unit_x = (units[axis] if axis < len(units) else "" for axis in (y, x))
     rows, columns = steps[:, y], steps[:, x]
     return _Raster(
         # positions are coordinates: y points up, x to the right
         height - 1 - rows if along_y > 0 else rows,
         width - 1 - columns if along_x < 0 else columns,
         (height, width),
-        None if sizes[0] is None or sizes[1] is None else (sizes[0], sizes[1]),
+        pixel_size_nm(abs(along_y), abs(along_x), unit_y, unit_x),
     )
 
 

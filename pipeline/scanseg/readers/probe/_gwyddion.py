@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from scanseg.errors import Unsupported
-from scanseg.readers._axes import RECIPROCAL
 from scanseg.readers._channel import Channel
 from scanseg.readers._registry import reads
 from scanseg.readers.probe._planes import (
@@ -22,7 +21,7 @@ from scanseg.readers.probe._planes import (
     told_apart,
     unfinished_rows,
 )
-from scanseg.readers.units import pixel_size_nm
+from scanseg.readers.units import is_reciprocal, pixel_size_nm
 
 __all__ = ["read_gsf", "read_gwy"]
 
@@ -142,7 +141,7 @@ def _field(container: Mapping[str, Any], index: int, path: Path) -> Channel | No
         bytes_per_pixel=8,
         warnings=unfinished_rows(load()),
     )
-    return _of_transform(channel) if _is_reciprocal(unit_xy) else channel
+    return replace(channel, reciprocal=is_reciprocal(unit_xy))
 
 
 def _unit(unit: Any) -> str:
@@ -157,14 +156,6 @@ def _mode(meta: Any) -> str:
         if re.fullmatch(MODE_KEYS, key, re.IGNORECASE):
             return str(text)
     return ""
-
-
-def _is_reciprocal(unit: str) -> bool:
-    return unit.startswith("1/") or "-1" in unit
-
-
-def _of_transform(channel: Channel) -> Channel:
-    return replace(channel, reciprocal=True, warnings=(*channel.warnings, RECIPROCAL))
 
 
 @reads(GSF, ".gsf", starts_with=[b"Gwyddion Simple Field 1."])

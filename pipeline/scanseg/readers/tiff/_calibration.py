@@ -10,7 +10,6 @@ from math import prod
 from typing import TYPE_CHECKING, Any
 
 from scanseg.micrograph import Signal
-from scanseg.readers._axes import RECIPROCAL
 from scanseg.readers._signals import signal_of
 from scanseg.readers.units import (
     is_reciprocal,
@@ -103,7 +102,6 @@ def facts_of(tif: TiffFile, page: TiffPage, number: int = 0) -> Facts:
     known = [ask(tif, page, number) for ask in _CONVENTIONS]
     sizes = [each for each in known if each.pixel_size_nm is not None or each.reciprocal]
     best = sizes[0] if sizes else Facts()
-    doubts = (RECIPROCAL,) if best.reciprocal else best.warnings
     return Facts(
         pixel_size_nm=best.pixel_size_nm,
         pixel_size_per_nm=best.pixel_size_per_nm,
@@ -113,7 +111,7 @@ def facts_of(tif: TiffFile, page: TiffPage, number: int = 0) -> Facts:
         signal=next((f.signal for f in known if f.signal != Signal.UNKNOWN), Signal.UNKNOWN),
         data_rows=next((f.data_rows for f in known if f.data_rows), None),
         channel_names=next((f.channel_names for f in known if f.channel_names), ()),
-        warnings=doubts,
+        warnings=best.warnings,
         spectral=any(f.spectral for f in known),
         unit=next((f.unit for f in known if f.unit), ""),
     )
