@@ -12,9 +12,12 @@ from scanseg.micrograph import FloatImage
 
 __all__ = ["find_peaks"]
 
+# Smoothing leaves more than this part of a disc as small as they get, and less of a single pixel.
+LEFT_BY_SMOOTHING = 0.4
+
 
 def find_peaks(
-    probability: FloatImage, *, threshold: float, closest_px: float, smoothing_px: float = 1.0
+    probability: FloatImage, *, threshold: float, closest_px: float, smoothing_px: float = 0.7
 ) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
     """Find the tops of a probability map.
 
@@ -26,7 +29,7 @@ def find_peaks(
     probability
         Shape (height, width), 0 to 1.
     threshold
-        Smallest smoothed probability of a top.
+        Smallest probability of a top.
     closest_px
         Of two tops closer than this the lower one goes.
     smoothing_px
@@ -40,13 +43,14 @@ def find_peaks(
         Shape (N,), of the map as it was.
     """
     smooth = ndimage.gaussian_filter(probability, smoothing_px, truncate=3.0, mode="nearest")
-    position, height = _local_maxima(smooth, np.float32(threshold))
-    order = np.argsort(-height, kind="stable")
-    position, height = position[order], height[order]
-    kept = _apart(position, closest_px)
-    position = position[kept]
+    position, height = _local_maxima(smooth, np.float32(LEFT_BY_SMOOTHING * threshold))
     pixel = np.clip(np.round(position).astype(int), 0, np.array(probability.shape) - 1)
-    return position, probability[pixel[:, 0], pixel[:, 1]]
+    certainty = probability[pixel[:, 0], pixel[:, 1]]
+    order = np.argsort(-height, kind="stable")
+    sure = (certainty >= threshold) & (height >= np.float32(LEFT_BY_SMOOTHING) * certainty)
+    order = order[sure[order]]
+    order = order[_apart(position[order], closest_px)]
+    return position[order], certainty[order]
 
 
 def _apart(position: NDArray[np.float64], closest_px: float) -> NDArray[np.bool_]:
