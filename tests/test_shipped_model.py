@@ -115,4 +115,5 @@ def test_bad_pixels_are_forgiven(seen, engine, value):
     data = seen.image.data.copy()
     data[np.random.default_rng(5).random(data.shape) < 0.001] = value
     found = _foreground(seen, data, engine)
-    assert np.abs(found - seen.foreground[0] / 255).mean() <= 0.02
+    # A pixel in a thousand, and each is part of what some 5 x 5 pixels of the grid show.
+    assert np.abs(found - seen.foreground[0] / 255).mean() <= 0.025
