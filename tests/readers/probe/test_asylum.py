@@ -12,7 +12,7 @@ from scanseg.errors import LoadError, NoImage, NotRecognised, Truncated
 from scanseg.micrograph import Signal
 from scanseg.readers import read_channels
 from scanseg.readers.probe._asylum import area_pixel_nm
-from scanseg.readers.probe._planes import ProbeName
+from scanseg.readers.probe._names import ProbeName
 
 DART = ("HeightRetrace", "Amplitude1Retrace", "Phase1Retrace", "FrequencyRetrace")
 

@@ -16,7 +16,7 @@ from scanseg.readers._signals import signal_of
 from scanseg.readers.hdf5._datasets import attribute, dataset_channel, is_dataset, nodes
 from scanseg.readers.hdf5._files import layout
 from scanseg.readers.probe._asylum import area_pixel_nm, asylum_mode, asylum_unit
-from scanseg.readers.probe._planes import probe_facts
+from scanseg.readers.probe._names import probe_facts
 from scanseg.readers.units import length_nm
 
 if TYPE_CHECKING:

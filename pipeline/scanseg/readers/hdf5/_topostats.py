@@ -12,7 +12,7 @@ from scanseg.micrograph import Signal
 from scanseg.readers._channel import Channel
 from scanseg.readers.hdf5._datasets import dataset_channel
 from scanseg.readers.hdf5._files import layout
-from scanseg.readers.probe._planes import probe_facts
+from scanseg.readers.probe._names import probe_facts
 from scanseg.readers.units import length_nm
 
 if TYPE_CHECKING:

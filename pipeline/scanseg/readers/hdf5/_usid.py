@@ -15,7 +15,8 @@ from scanseg.readers._channel import Channel
 from scanseg.readers._safety import check_fits_memory, check_ratio
 from scanseg.readers.hdf5._datasets import attribute, dataset_channel, is_dataset, nodes
 from scanseg.readers.hdf5._files import layout
-from scanseg.readers.probe._planes import probe_facts, told_apart
+from scanseg.readers.probe._channels import told_apart
+from scanseg.readers.probe._names import probe_facts
 from scanseg.readers.units import pixel_size_nm
 
 if TYPE_CHECKING:

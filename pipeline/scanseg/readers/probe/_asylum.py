@@ -14,14 +14,10 @@ from scanseg.errors import Unsupported
 from scanseg.readers._channel import Channel
 from scanseg.readers._registry import reads
 from scanseg.readers._safety import check_extent
-from scanseg.readers.probe._planes import (
-    ProbeName,
-    number,
-    probe_channel,
-    stored_plane,
-    told_apart,
-    unfinished_rows,
-)
+from scanseg.readers.probe._channels import probe_channel, told_apart
+from scanseg.readers.probe._headers import number
+from scanseg.readers.probe._names import ProbeName
+from scanseg.readers.probe._planes import stored_plane, unfinished_rows
 from scanseg.readers.units import length_nm
 
 __all__ = ["area_pixel_nm", "asylum_mode", "asylum_unit", "read_ibw"]

@@ -14,13 +14,9 @@ from typing import Any
 from scanseg.errors import Unsupported
 from scanseg.readers._channel import Channel
 from scanseg.readers._registry import reads
-from scanseg.readers.probe._planes import (
-    number,
-    probe_channel,
-    stored_plane,
-    told_apart,
-    unfinished_rows,
-)
+from scanseg.readers.probe._channels import probe_channel, told_apart
+from scanseg.readers.probe._headers import number
+from scanseg.readers.probe._planes import stored_plane, unfinished_rows
 from scanseg.readers.units import is_reciprocal, pixel_size_nm
 
 __all__ = ["read_gsf", "read_gwy"]

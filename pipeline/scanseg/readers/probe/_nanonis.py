@@ -8,24 +8,18 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from scanseg.errors import Truncated, Unsupported
+from scanseg.errors import Unsupported
 from scanseg.readers._channel import Channel
 from scanseg.readers._registry import reads
-from scanseg.readers.probe._planes import (
-    lines_of,
-    number,
-    probe_channel,
-    stored_plane,
-    unfinished_rows,
-)
+from scanseg.readers.probe._channels import probe_channel
+from scanseg.readers.probe._headers import header_before, lines_of, number
+from scanseg.readers.probe._planes import stored_plane, unfinished_rows
 from scanseg.readers.units import pixel_size_nm
 
 __all__ = ["read_sxm"]
 
 FORMAT = "Nanonis"
-HEADER_END = b":SCANIT_END:"
 DATA_START = b"\x1a\x04"
-LONGEST_HEADER = 2**20
 DTYPES = {"FLOAT MSBFIRST": ">f4", "FLOAT LSBFIRST": "<f4"}
 
 Plane = Callable[[], NDArray[Any]]
@@ -63,21 +57,16 @@ def read_sxm(path: Path) -> Sequence[Channel]:
 
 def _header(path: Path) -> tuple[dict[str, str], int]:
     """Entries, each a line ``:KEY:`` and the lines under it; and the first byte of the data."""
-    with path.open("rb") as file:
-        head = file.read(LONGEST_HEADER)
-    end = head.find(HEADER_END)
-    start = head.find(DATA_START, end)
-    if min(end, start) < 0:
-        raise Truncated(path, "its header has no end.", format=FORMAT, hint="Copy it again.")
+    header, start = header_before(path, FORMAT, DATA_START)
     entries: dict[str, str] = {}
     key = ""
-    for line in lines_of(head[:end].decode("latin-1")):
+    for line in lines_of(header.decode("latin-1")):
         if line.startswith(":") and line.endswith(":"):
             key = line.strip(":")
             entries[key] = ""
         else:
             entries[key] = f"{entries.get(key, '')}{line}\n"
-    return entries, start + len(DATA_START)
+    return entries, start
 
 
 def _dtype(stated: str, path: Path) -> str:

@@ -6,24 +6,18 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from scanseg.errors import Truncated, Unsupported
+from scanseg.errors import Unsupported
 from scanseg.readers._channel import Channel
 from scanseg.readers._registry import reads
-from scanseg.readers.probe._planes import (
-    lines_of,
-    number,
-    probe_channel,
-    stored_plane,
-    told_apart,
-    unfinished_rows,
-)
+from scanseg.readers.probe._channels import probe_channel, told_apart
+from scanseg.readers.probe._headers import header_before, lines_of, number
+from scanseg.readers.probe._planes import stored_plane, unfinished_rows
 from scanseg.readers.units import pixel_size_nm
 
 __all__ = ["read_nanoscope"]
 
 FORMAT = "Bruker Nanoscope"
 HEADER_END = b"\\*File list end"
-LONGEST_HEADER = 2**20  # 40 to 80 kB in real files
 STARTS = (b"\\*File list", b"\\*EC File list", b"\\*Force file list")
 LINES = {"main": "main", "interleave": "nap", "lift": "nap"}
 UNITS = {"º": "deg", "°": "deg", "Deg": "deg", "~m": "um", "~V": "uV"}
@@ -35,19 +29,12 @@ Section = Mapping[str, str]
 @reads(FORMAT, ".spm", ".di", ".000", ".001", ".002", ".003", starts_with=STARTS)
 def read_nanoscope(path: Path) -> Sequence[Channel]:
     """Read the images of a scan; a file of force curves holds none."""
-    sections = _sections(_header(path))
+    header, _ = header_before(path, FORMAT, HEADER_END)
+    sections = _sections(header.decode("latin-1"))
     images = [entries for title, entries in sections if title.lower() == "ciao image list"]
     common = {key: text for title, entries in sections for key, text in entries.items()
               if "image list" not in title.lower()}  # fmt: skip
     return told_apart([_channel(path, image, common) for image in images])
-
-
-def _header(path: Path) -> str:
-    with path.open("rb") as file:
-        head, end, _ = file.read(LONGEST_HEADER).partition(HEADER_END)
-    if not end:
-        raise Truncated(path, "its header has no end.", format=FORMAT, hint="Copy it again.")
-    return head.decode("latin-1")
 
 
 def _sections(header: str) -> list[tuple[str, dict[str, str]]]:

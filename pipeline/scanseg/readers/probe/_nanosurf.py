@@ -5,24 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from scanseg.errors import Truncated, Unsupported
+from scanseg.errors import Unsupported
 from scanseg.readers._channel import Channel
 from scanseg.readers._registry import reads
-from scanseg.readers.probe._planes import (
-    lines_of,
-    number,
-    probe_channel,
-    stored_plane,
-    told_apart,
-    unfinished_rows,
-)
+from scanseg.readers.probe._channels import probe_channel, told_apart
+from scanseg.readers.probe._headers import header_before, lines_of, number
+from scanseg.readers.probe._planes import stored_plane, unfinished_rows
 from scanseg.readers.units import pixel_size_nm
 
 __all__ = ["read_nid"]
 
 FORMAT = "Nanosurf"
 DATA_START = b"#!"
-LONGEST_HEADER = 2**22  # 31 kB in a real file; it can hold the settings of every device
 MOST_GROUPS = 64
 BYTE_ORDERS = {"Intel": "<", "Motorola": ">"}
 KINDS = {"Signed": "i", "Unsigned": "u"}
@@ -51,19 +45,16 @@ def read_nid(path: Path) -> Sequence[Channel]:
 
 def _header(path: Path) -> tuple[dict[str, dict[str, str]], int]:
     """Sections by their names, and the first byte of the data."""
-    with path.open("rb") as file:
-        head, mark, _ = file.read(LONGEST_HEADER).partition(DATA_START)
-    if not mark:
-        raise Truncated(path, "its header has no end.", format=FORMAT, hint="Copy it again.")
+    header, start = header_before(path, FORMAT, DATA_START)
     sections: dict[str, dict[str, str]] = {}
     entries: dict[str, str] = {}
-    for line in lines_of(head.decode("utf-8", "replace")):
+    for line in lines_of(header.decode("utf-8", "replace")):
         if line.startswith("[") and line.endswith("]"):
             entries = sections.setdefault(line[1:-1], {})
         else:
             key, _, value = line.partition("=")
             entries.setdefault(key, value.strip())
-    return sections, len(head) + len(DATA_START)
+    return sections, start
 
 
 def _points(section: Section) -> int:

@@ -5,24 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from scanseg.errors import Truncated, Unsupported
+from scanseg.errors import Unsupported
 from scanseg.readers._channel import Channel
 from scanseg.readers._registry import reads
-from scanseg.readers.probe._planes import (
-    lines_of,
-    number,
-    probe_channel,
-    stored_plane,
-    told_apart,
-    unfinished_rows,
-)
+from scanseg.readers.probe._channels import probe_channel, told_apart
+from scanseg.readers.probe._headers import header_before, lines_of, number
+from scanseg.readers.probe._planes import stored_plane, unfinished_rows
 from scanseg.readers.units import pixel_size_nm
 
 __all__ = ["read_mi"]
 
 FORMAT = "Molecular Imaging"
 KEY_CHARACTERS = 14  # "xNonlinearity21.2300000000000000e-003" has no space between key and value
-LONGEST_HEADER = 2**20
+LAST_KEY = b"\ndata  "
+LONGEST_LINE = 80
 DTYPES = {"BINARY": "<i2", "BINARY_32": "<i4"}
 
 
@@ -50,21 +46,18 @@ def read_mi(path: Path) -> Sequence[Channel]:
 
 def _header(path: Path) -> tuple[dict[str, str], list[dict[str, str]], str, int]:
     """Settings of the scan and of every buffer, how the data are stored, and their first byte."""
+    header, at = header_before(path, FORMAT, LAST_KEY)
     with path.open("rb") as file:
-        head = file.read(LONGEST_HEADER)
-    at = head.find(b"\ndata  ") + 1
-    end = head.find(b"\n", at)
-    if not at or end < 0:
-        raise Truncated(path, "its header has no end.", format=FORMAT, hint="Copy it again.")
+        file.seek(at)
+        last = file.readline(LONGEST_LINE)
     scan: dict[str, str] = {}
     buffers: list[dict[str, str]] = []
-    for line in lines_of(head[:at].decode("latin-1")):
+    for line in lines_of(header.decode("latin-1")):
         key, value = line[:KEY_CHARACTERS].strip(), line[KEY_CHARACTERS:].strip()
         if key == "bufferLabel":
             buffers.append({})
         (buffers[-1] if buffers else scan)[key] = value
-    kind = head[at:end].decode("latin-1")[KEY_CHARACTERS:].strip()
-    return scan, buffers, kind, end + 1
+    return scan, buffers, last.decode("latin-1").strip(), at + len(last)
 
 
 def _channel(

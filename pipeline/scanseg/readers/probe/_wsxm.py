@@ -8,24 +8,19 @@ from pathlib import Path
 
 import numpy as np
 
-from scanseg.errors import Truncated, Unsupported
+from scanseg.errors import Unsupported
 from scanseg.micrograph import RealImage
 from scanseg.readers._channel import Channel
 from scanseg.readers._registry import reads
-from scanseg.readers.probe._planes import (
-    lines_of,
-    number,
-    probe_channel,
-    stored_plane,
-    unfinished_rows,
-)
-from scanseg.readers.units import length_nm
+from scanseg.readers.probe._channels import probe_channel
+from scanseg.readers.probe._headers import header_before, lines_of, number
+from scanseg.readers.probe._planes import stored_plane, unfinished_rows
+from scanseg.readers.units import pixel_size_nm
 
 __all__ = ["read_wsxm"]
 
 FORMAT = "WSxM"
 HEADER_END = b"[Header end]"
-LONGEST_HEADER = 2**20
 DTYPES = {"short": "<i2", "float": "<f4", "double": "<f8"}
 
 
@@ -53,16 +48,16 @@ def read_wsxm(path: Path) -> Sequence[Channel]:
         # floats are values, integers are counts that fill the range
         return values * (z_range / span) if dtype == "<i2" and span > 0 else values
 
-    sizes = [length_nm(*_quantity(settings[key])) for key in ("Y Amplitude", "X Amplitude")]
+    (size_y, unit_y), (size_x, unit_x) = (
+        _quantity(settings[key]) for key in ("Y Amplitude", "X Amplitude")
+    )
     return [
         probe_channel(
             settings.get("Acquisition channel", ""),
             shape,
             load,
             unit=unit,
-            pixel_size_nm=None
-            if sizes[0] is None or sizes[1] is None
-            else (sizes[0] / shape[0], sizes[1] / shape[1]),
+            pixel_size_nm=pixel_size_nm(size_y / shape[0], size_x / shape[1], unit_y, unit_x),
             direction={"Forward": "trace", "Backward": "retrace"}.get(
                 settings.get("X scanning direction", ""), ""
             ),
@@ -74,12 +69,9 @@ def read_wsxm(path: Path) -> Sequence[Channel]:
 
 def _header(path: Path) -> dict[str, str]:
     """Entries ``key: value`` of all sections; the first of equal keys counts."""
-    with path.open("rb") as file:
-        head, mark, _ = file.read(LONGEST_HEADER).partition(HEADER_END)
-    if not mark:
-        raise Truncated(path, "its header has no end.", format=FORMAT, hint="Copy it again.")
+    header, _ = header_before(path, FORMAT, HEADER_END)
     entries: dict[str, str] = {}
-    for line in lines_of(head.decode("latin-1")):
+    for line in lines_of(header.decode("latin-1")):
         key, colon, value = line.partition(":")
         if colon:
             entries.setdefault(key.strip(), value.strip())

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from scanseg.errors import Unsupported
 from scanseg.readers._channel import Channel
 from scanseg.readers._safety import check_extent
-from scanseg.readers.probe._planes import probe_channel, stored_plane, told_apart, unfinished_rows
+from scanseg.readers.probe._channels import probe_channel, told_apart
+from scanseg.readers.probe._planes import stored_plane, unfinished_rows
 from scanseg.readers.units import pixel_size_nm
 
 if TYPE_CHECKING:
