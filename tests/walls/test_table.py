@@ -1,0 +1,72 @@
+import numpy as np
+import pytest
+
+from scanseg.walls import TracedWall, wall_points_table, walls_table
+
+NAMES = ("background", "ferroelectric", "ferroelastic")
+
+
+def wall(line, *, index=1, start=0, end=1):
+    n = len(line)
+    return TracedWall(
+        position_px=np.asarray(line, float), position_err_px=np.full(n, 0.1),
+        class_index=np.full(n, index), probability=np.full(n, 0.9), half_width_px=3.0,
+        half_width_err_px=0.2, dip=0.1, dip_err=0.01, start=start, end=end,
+    )  # fmt: skip
+
+
+def table(*walls, pixel_size_nm=(5.0, 10.0)):
+    return walls_table(
+        walls, class_names=NAMES, shape=(60, 90), pixel_size_nm=pixel_size_nm, image="a.ibw"
+    )
+
+
+def test_a_horizontal_wall():
+    line = np.stack([np.full(41, 20.0), np.arange(10.0, 51.0)], 1)
+    row = table(wall(line)).iloc[0]
+    assert (row["class"], row["length_px"], row["length_nm"]) == ("ferroelectric", 40, 400)
+    assert (row["tortuosity"], row["orientation_deg"], row["curvature_per_nm"]) == (1, 0, 0)
+    assert row["width_nm"] == pytest.approx(2 * 3.0 * 5.0)  # across it runs y
+    assert row["width_err_nm"] == pytest.approx(2 * 0.2 * 5.0)
+    assert not row["touches_edge"]
+
+
+def test_a_circle_in_anisotropic_pixels():
+    angle = np.linspace(0, 2 * np.pi, 400)
+    circle_nm = 150.0 * np.stack([np.sin(angle), np.cos(angle)], 1) + 300
+    row = table(wall(circle_nm / (5.0, 10.0), index=2, start=-1, end=-1)).iloc[0]
+    assert row["curvature_per_nm"] == pytest.approx(1 / 150, rel=1e-3)
+    assert row["length_nm"] == pytest.approx(2 * np.pi * 150, rel=1e-3)
+    assert row["tortuosity"] == np.inf
+    assert row["class"] == "ferroelastic"
+
+
+def test_direction_is_from_x_towards_y_and_has_no_sign():
+    line = np.stack([2.0 * np.arange(20.0), np.arange(20.0)], 1)  # 45° in nm
+    for ordered in (line, line[::-1]):
+        assert table(wall(ordered)).iloc[0]["orientation_deg"] == pytest.approx(45)
+    assert table(wall(line)).iloc[0]["touches_edge"]
+
+
+def test_without_a_calibration_nanometres_are_empty():
+    line = np.stack([np.full(41, 20.0), np.arange(10.0, 51.0)], 1)
+    row = table(wall(line), pixel_size_nm=None).iloc[0]
+    assert row[["length_nm", "width_nm", "curvature_per_nm"]].isna().all()
+    assert (row["tortuosity"], row["length_px"]) == (1, 40)
+
+
+def test_points_are_in_order_and_in_both_units():
+    line = np.stack([np.full(5, 20.0), np.arange(5.0)], 1)
+    points = wall_points_table(
+        [wall(line), wall(line + 1)], class_names=NAMES, pixel_size_nm=(5, 10)
+    )
+    assert list(points["branch"]) == [0] * 5 + [1] * 5
+    assert list(points["point"]) == [0, 1, 2, 3, 4] * 2
+    np.testing.assert_allclose(points["y_nm"][:5], 100)
+    np.testing.assert_allclose(points["x_nm"][:5], 10 * np.arange(5))
+    assert set(points["class"]) == {"ferroelectric"}
+
+
+def test_no_wall_is_an_empty_table():
+    assert list(table().columns)[:4] == ["image", "frame", "branch", "class"]
+    assert len(wall_points_table([], class_names=NAMES, pixel_size_nm=None)) == 0
