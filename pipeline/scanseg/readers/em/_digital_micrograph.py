@@ -1,4 +1,4 @@
-"""Formats of electron microscopes through RosettaSciIO, the optional extra ``scanseg[em]``.
+"""Gatan's dm3 and dm4 through RosettaSciIO, the optional extra ``scanseg[em]``.
 
 RosettaSciIO is GPL-3.0-or-later: it is imported here only, and only when such a file is opened.
 """
@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from scanseg.errors import ExtraMissing, NoImage
+from scanseg.errors import ExtraMissing
 from scanseg.micrograph import RealImage
 from scanseg.readers._arrays import complex_image, grey
 from scanseg.readers._axes import Axis, ImageAxes, Plane, image_axes
@@ -24,8 +24,9 @@ from scanseg.readers._safety import check_extent, check_ratio, silence
 from scanseg.readers._signals import signal_of
 from scanseg.readers.em._dm_tags import check_dm_tags
 
-__all__ = ["read_blockfile", "read_digital_micrograph"]
+__all__ = ["read_digital_micrograph"]
 
+FORMAT = "DigitalMicrograph"
 HINT = "Run: pip install 'scanseg[em]' (it adds RosettaSciIO, which is GPL-3). Or export as TIFF."
 
 
@@ -36,30 +37,15 @@ def _is_digital_micrograph(header: bytes) -> bool:
     return order in (b"\0\0\0\0", b"\0\0\0\1")
 
 
-@reads("DigitalMicrograph", ".dm3", ".dm4", recognises=_is_digital_micrograph)
+@reads(FORMAT, ".dm3", ".dm4", recognises=_is_digital_micrograph)
 def read_digital_micrograph(path: Path) -> Sequence[Channel]:
-    """Read Gatan's dm3 and dm4; the thumbnail is no image, an empty unit no calibration."""
+    """Read every image; the thumbnail is none, and an empty unit no calibration."""
     check_dm_tags(path)
-    return _read(path, "DigitalMicrograph", "digitalmicrograph")
-
-
-@reads("Blockfile", ".blo", starts_with=[b"IMGBLO"], readable=False)
-def read_blockfile(path: Path) -> Sequence[Channel]:
-    """Refuse NanoMegas blockfiles: a diffraction pattern at every position is no image."""
-    raise NoImage(
-        path,
-        "it holds a diffraction pattern for every position, and no image.",
-        format="Blockfile",
-        hint="Export the virtual bright-field image.",
-    )
-
-
-def _read(path: Path, format: str, plugin: str) -> Sequence[Channel]:
     try:
-        reader = importlib.import_module(f"rsciio.{plugin}")
+        reader = importlib.import_module("rsciio.digitalmicrograph")
     except ImportError as error:
         raise ExtraMissing(
-            path, "this format is read by the optional extra em.", format=format, hint=HINT
+            path, "this format is read by the optional extra em.", format=FORMAT, hint=HINT
         ) from error
     silence("rsciio")
     with warnings.catch_warnings(record=True) as caught:
@@ -70,9 +56,9 @@ def _read(path: Path, format: str, plugin: str) -> Sequence[Channel]:
         for warning in caught
         if issubclass(warning.category, UserWarning)
     )
-    channels = [channel for each in signals for channel in _channels(each, path, format, doubts)]
+    channels = [channel for each in signals for channel in _channels(each, path, doubts)]
     if not channels and any(each["data"].dtype.kind == "c" for each in signals):
-        raise complex_image(path, format)
+        raise complex_image(path, FORMAT)
     return channels
 
 
@@ -91,9 +77,7 @@ def _one_line(warning: warnings.WarningMessage) -> str:
     return " ".join(str(warning.message).split())
 
 
-def _channels(
-    signal: dict[str, Any], path: Path, format: str, doubts: tuple[str, ...]
-) -> Iterator[Channel]:
+def _channels(signal: dict[str, Any], path: Path, doubts: tuple[str, ...]) -> Iterator[Channel]:
     data = signal["data"]
     axes = [_axis(each, size) for each, size in zip(signal["axes"], data.shape, strict=True)]
     found = image_axes(axes)
@@ -101,8 +85,8 @@ def _channels(
         return
     file_bytes = path.stat().st_size
     if hasattr(data, "dask"):  # mapped, so not compressed
-        check_extent(path, format, _first_byte(signal) + data.nbytes, file_bytes)
-    check_ratio(path, format, data.nbytes, file_bytes)
+        check_extent(path, FORMAT, _first_byte(signal) + data.nbytes, file_bytes)
+    check_ratio(path, FORMAT, data.nbytes, file_bytes)
     general = signal["metadata"].get("General", {})
     name = str(general.get("title") or "")
     for plane in found.planes:
@@ -111,7 +95,7 @@ def _channels(
             shape=found.image_shape,
             n_frames=found.n_frames,
             bytes_per_pixel=data.dtype.itemsize,
-            load=_loader(data, found, plane, path, format),
+            load=_loader(data, found, plane, path),
             pixel_size_nm=found.pixel_size_nm,
             frame_time_s=found.frame_time_s,
             signal=signal_of(name, *_detectors(signal["original_metadata"])),
@@ -134,9 +118,7 @@ def _axis(axis: dict[str, Any], size: int) -> Axis:
     )
 
 
-def _loader(
-    data: Any, axes: ImageAxes, plane: Plane, path: Path, format: str
-) -> Callable[[int], RealImage]:
+def _loader(data: Any, axes: ImageAxes, plane: Plane, path: Path) -> Callable[[int], RealImage]:
     """Load one frame from an array, or from a dask array without dask's threads."""
 
     def load(index: int) -> RealImage:
@@ -146,7 +128,7 @@ def _loader(
         frame: NDArray[Any] = np.array(chosen.T if axes.is_transposed else chosen)
         if frame.dtype.names is not None:
             colours = np.stack([frame[name] for name in frame.dtype.names], axis=-1)
-            return grey(colours, path, format)[0]
+            return grey(colours, path, FORMAT)[0]
         return frame
 
     return load
