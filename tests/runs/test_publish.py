@@ -7,6 +7,7 @@ import pytest
 from scanseg.runs import execute as execute_module
 from scanseg.runs.folder import RunFolder
 from scanseg.runs.publish import publish
+from scanseg.runs.summary import write_summary
 
 
 def test_a_run_leaves_a_report_of_all_its_images(bench, tools):
@@ -59,6 +60,19 @@ def test_a_report_that_cannot_be_made_costs_no_results(bench, tools, monkeypatch
     monkeypatch.undo()
     with RunFolder(bench.output) as folder:
         assert publish(folder).is_file()
+
+
+def test_failures_stay_where_the_inputs_are_out_of_reach(bench, tools):
+    (bench.images / "broken.tif").write_bytes(b"")
+    bench.run()
+    bench.images.rename(bench.images.with_name("elsewhere"))
+    with RunFolder(bench.output) as folder:
+        write_summary(folder)
+    assert len(bench.table("failures.csv")) == 1
+    bench.images.mkdir()  # the folder is there, the file has been removed
+    with RunFolder(bench.output) as folder:
+        write_summary(folder)
+    assert bench.table("failures.csv").empty
 
 
 @pytest.mark.parametrize("n_images", [0, 3])

@@ -53,8 +53,12 @@ def present_entries(folder: RunFolder) -> list[Entry]:
 
 
 def _is_gone(entry: Entry) -> bool:
-    """A broken file that has been removed since is nobody's failure any more."""
-    return entry.status == "failed" and not Path(entry.path).exists()
+    """A broken file that has been removed since is nobody's failure any more.
+
+    Where its whole folder is out of reach, as on another machine, nothing is known about it.
+    """
+    path = Path(entry.path)
+    return entry.status == "failed" and path.parent.exists() and not path.exists()
 
 
 def _failures(entries: list[Entry]) -> Iterator[dict[str, Any]]:
