@@ -53,6 +53,13 @@ def test_without_noise_everything_is_exact():
     assert fit.dip.max() < 0.2  # the nearest sample is half a pixel off at most: tanh(0.5 / 3)
 
 
+def test_the_unit_of_the_amplitude_does_not_matter():
+    _, profile = simulated(50, 0.05)
+    one, metres = fitted(profile), fitted(profile * 1e-11)
+    np.testing.assert_allclose(metres.centre_px, one.centre_px, atol=1e-9)
+    np.testing.assert_allclose(metres.centre_err_px, one.centre_err_px, rtol=1e-6)
+
+
 def test_an_amplitude_alone_has_a_line():
     rng = np.random.default_rng(3)
     centre = rng.uniform(-1, 1, 300)

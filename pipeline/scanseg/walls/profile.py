@@ -40,7 +40,8 @@ class ProfileFit:
     dip
         Smallest amplitude over the mean of both sides, shape (N,).
     misfit
-        Variance of the residuals, shape (N,), also where a fit failed.
+        Variance of the residuals over the mean square of the profile, shape (N,), also where a fit
+        failed.
     """
 
     centre_px: NDArray[np.float64]
@@ -81,6 +82,9 @@ def fit_profiles(
         Fits that move farther have caught another wall, and fail.
     """
     n = len(profile)
+    # Amplitudes come in metres as in picometres; the fit regularises in units of their own size.
+    size = np.sqrt((weight * np.abs(profile) ** 2).sum(1) / np.maximum(weight.sum(1), 1.0))
+    profile = profile / np.maximum(size, np.finfo(float).tiny)[:, None]
     centre, log_width = np.zeros(n), np.full(n, np.log(half_width_px))
     for _ in range(N_ROUNDS):
         slopes, residual, model = _linearised(
