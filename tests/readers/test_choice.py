@@ -7,6 +7,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+from probe_files import planes, write_ibw
 
 from scanseg.errors import LoadError, NoImage
 from scanseg.micrograph import Signal
@@ -14,6 +15,7 @@ from scanseg.readers import look_into, read, read_pfm
 from scanseg.readers._channel import Channel
 from scanseg.readers._choice import choose, choose_pfm
 
+WAYS = ("Trace", "Retrace")
 AMPLITUDE, PHASE, HEIGHT = Signal.PFM_AMPLITUDE, Signal.PFM_PHASE, Signal.TOPOGRAPHY
 
 
@@ -98,6 +100,21 @@ def test_a_channel_can_be_named_for_what_it_is(tmp_path: Path) -> None:
     assert scan[PHASE].signal is PHASE
     with pytest.raises(NoImage, match="third"):
         read_pfm(path, channels={AMPLITUDE: "third"})
+
+
+def test_of_a_scan_all_three_are_taken_unless_one_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "scan.ibw"
+    names = [f"{what}{way}" for what in ("Height", "Amplitude", "Phase") for way in WAYS]
+    write_ibw(path, planes(*names))
+    contents = look_into(path)
+    taken = "AmplitudeRetrace, PhaseRetrace, HeightRetrace"
+    assert ", ".join(each.name for each in contents.of_scan) == taken
+    (said,) = contents.warnings
+    assert f"{taken} were taken, not HeightTrace" in said
+    note(path, "channel: PhaseTrace")
+    contents = look_into(path)
+    assert [each.name for each in contents.of_scan] == ["PhaseTrace"]
+    assert contents.warnings == ()
 
 
 @pytest.fixture

@@ -93,6 +93,18 @@ def test_links_in_circles_end(tmp_path):
     assert _names(find_inputs([tmp_path / "in"], output=tmp_path / "out")) == ["a.tif"]
 
 
+@pytest.mark.skipif(os.geteuid() == 0 if hasattr(os, "geteuid") else True, reason="as root")
+def test_a_folder_that_may_not_be_opened_is_said(tmp_path):
+    _touch(tmp_path / "in" / "a.tif")
+    closed = tmp_path / "in" / "closed"
+    closed.mkdir(mode=0)
+    plan = find_inputs([tmp_path / "in"], output=None)
+    assert _names(plan) == ["a.tif"]
+    assert [each.path for each in plan.skipped] == [closed]
+    with pytest.raises(ConfigError, match="cannot be opened"):
+        find_inputs([closed], output=None)
+
+
 def test_names_that_are_not_unicode_are_made_so(tmp_path):
     path = os.fsencode(tmp_path) + b"/\xff\n.tif"
     try:

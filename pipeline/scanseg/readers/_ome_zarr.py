@@ -7,6 +7,7 @@ undone; other programs' Blosc pieces are refused with what to do.
 from __future__ import annotations
 
 import json
+import os
 import zlib
 from collections.abc import Sequence
 from math import prod
@@ -39,7 +40,8 @@ _UNITS = {
 
 def is_image_folder(folder: Path) -> bool:
     """Whether a folder is an image rather than a place for files."""
-    return (folder / ".zattrs").is_file() or (folder / "zarr.json").is_file()
+    # os.path answers False for a folder that may not be opened, pathlib raises
+    return any(os.path.isfile(folder / name) for name in (".zattrs", "zarr.json"))
 
 
 @reads(FORMAT, ".zarr", recognises=lambda header: False)

@@ -39,25 +39,35 @@ class Contents:
         Everything image-like, in the order of the file.
     taken
         The one that ``read`` opens.
-    warnings
-        What was chosen, where there was a choice.
+    by_rule
+        Whether it was taken by the rule, not by a name that was given or noted.
     """
 
     path: Path
     format: str
     channels: tuple[Channel, ...]
     taken: Channel
-    warnings: tuple[str, ...] = ()
+    by_rule: bool = True
 
     @property
-    def pfm(self) -> tuple[Channel, ...]:
-        """Amplitude, phase and topography that ``read_pfm`` opens; empty for other images."""
-        taken = choose_pfm(self.channels)
-        return taken if any(each.signal in PFM_SIGNALS[:2] for each in taken) else ()
+    def of_scan(self) -> tuple[Channel, ...]:
+        """Amplitude, phase and topography of a PFM scan; of any other file the one that is taken.
+
+        A channel that was named is taken alone.
+        """
+        scan = choose_pfm(self.channels) if self.by_rule else ()
+        is_pfm = any(each.signal in PFM_SIGNALS[:2] for each in scan)
+        return scan if is_pfm else (self.taken,)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Which of several channels belong to the scan."""
+        return says_which(self.of_scan, self.channels) if self.by_rule else ()
 
     def open(self) -> Micrograph | Stack:
         """Open the channel that was taken."""
-        return self.taken.open(self.path, self.format, warnings=self.warnings)
+        said = says_which([self.taken], self.channels) if self.by_rule else ()
+        return self.taken.open(self.path, self.format, warnings=said)
 
     def open_all(self) -> tuple[Micrograph | Stack, ...]:
         """Open every channel."""
@@ -174,12 +184,11 @@ def look_into(
         channels = [_calibrated(each, size, origin) for each in channels]
     wanted = channel if channel is not None else note.channel
     taken = choose(channels, wanted, path=file, format=reader.format)
-    warnings = () if wanted is not None else says_which([taken], channels)
     if note.signal is not None:
         named = replace(taken, signal=note.signal)
         channels = [named if each is taken else each for each in channels]
         taken = named
-    return Contents(file, reader.format, tuple(channels), taken, warnings)
+    return Contents(file, reader.format, tuple(channels), taken, by_rule=wanted is None)
 
 
 def format_names() -> tuple[str, ...]:

@@ -104,7 +104,7 @@ def look_at(file: InputFile, settings: InputConfig) -> FileReport:
         contents = look_into(
             file.path, channel=settings.channel, pixel_size_nm=settings.pixel_size_nm
         )
-        channels = tuple(_channels(contents, by_rule=settings.channel is None))
+        channels = tuple(_channels(contents))
     except Exception as error:
         skipped = isinstance(error, NotRecognised) and not file.expected
         return FileReport(
@@ -124,15 +124,14 @@ def look_at(file: InputFile, settings: InputConfig) -> FileReport:
     )
 
 
-def _channels(contents: Contents, *, by_rule: bool) -> Iterator[ChannelReport]:
-    taken = (contents.pfm if by_rule else ()) or (contents.taken,)
+def _channels(contents: Contents) -> Iterator[ChannelReport]:
     for index, channel in enumerate(contents.channels):
         image = channel.open(contents.path, contents.format)
         low, high = _range(image.frame(0))
         yield ChannelReport(
             index=index,
             name=channel.name,
-            taken=any(channel is each for each in taken),
+            taken=any(channel is each for each in contents.of_scan),
             signal=str(image.signal),
             n_frames=image.n_frames,
             height_px=image.shape[0],

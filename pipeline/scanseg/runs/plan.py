@@ -133,7 +133,8 @@ def _walk(root: Path, output: Path | None) -> Iterator[_Found | Skipped]:
     visited = set()
     # A broken file of these is a failure; of any other extension it is left out.
     expected = image_suffixes()
-    for folder, folders, names in os.walk(root, followlinks=True):
+    closed: list[OSError] = []
+    for folder, folders, names in os.walk(root, followlinks=True, onerror=closed.append):
         here = Path(folder)
         if (real := os.path.realpath(folder)) in visited or here == output:
             folders.clear()
@@ -158,6 +159,12 @@ def _walk(root: Path, output: Path | None) -> Iterator[_Found | Skipped]:
                 yield _Found(path, root, expected=suffix in expected)
             else:
                 yield Skipped(path, "not a file")
+    for error in closed:
+        if Path(error.filename) == root:
+            raise ConfigError(
+                f"{root} cannot be opened ({error.strerror}).", hint="Check its permissions."
+            )
+        yield Skipped(Path(error.filename), f"it cannot be opened ({error.strerror})")
 
 
 def _named(found: Sequence[_Found], taken: Callable[[str], Path | None]) -> list[InputFile]:
