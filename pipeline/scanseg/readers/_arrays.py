@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ from numpy.typing import NDArray
 from scanseg.errors import Unsupported
 from scanseg.micrograph import RealImage
 
-__all__ = ["Layout", "complex_image", "grey", "is_table", "layout_of"]
+__all__ = ["Layout", "complex_image", "grey", "layout_of"]
 
 # A coloured scale bar or label may cover this part of a grey picture; more is a colour picture.
 ANNOTATION_FRACTION = 0.05
@@ -79,11 +78,11 @@ def layout_of(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Layout | None:
         *shape_without, samples = shape
         shape = tuple(shape_without)
     if len(shape) == 2:
-        return None if is_table(shape) else Layout(1, *shape, samples)
+        return None if _is_table(shape) else Layout(1, *shape, samples)
     return Layout(*shape, samples) if len(shape) == 3 else None
 
 
-def is_table(shape: tuple[int, int]) -> bool:
+def _is_table(shape: tuple[int, int]) -> bool:
     """Whether a 2-D array is rather a list of positions than an image: (465, 2), (3, 4000)."""
     return min(shape) <= 4 and max(shape) > 8 * min(shape)
 
@@ -141,8 +140,3 @@ def complex_image(path: Path, format: str) -> Unsupported:
         format=format,
         hint="Export the image itself, or the amplitude or the phase.",
     )
-
-
-def frame_bytes(layout: Layout, dtype: np.dtype[Any]) -> int:
-    """Bytes of one frame as stored."""
-    return prod(layout.stored[1:]) * dtype.itemsize
