@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
+from pixels import all_frames
 
 from scanseg.errors import LoadError, NoImage, TooLarge, Truncated, Unsupported
 from scanseg.micrograph import Stack
@@ -22,10 +23,6 @@ REREAD = settings(
     suppress_health_check=[HealthCheck.function_scoped_fixture],  # the file is written anew
 )
 NUMBERS = st.sampled_from(["?", "i1", "u1", "<i2", ">u2", ">i2", "<f2", "<f4", ">f4"])
-
-
-def _frames(image: Any) -> NDArray[Any]:
-    return np.stack([frame.data for frame in image.frames()])
 
 
 @REREAD
@@ -61,7 +58,7 @@ def test_an_array_of_three_dimensions_is_a_movie(
         np.save(path, values)
     stack = read(path)
     assert isinstance(stack, Stack)
-    np.testing.assert_array_equal(_frames(stack), values)
+    np.testing.assert_array_equal(all_frames(stack), values)
 
 
 @pytest.mark.parametrize("shape", [(1, 37, 23, 1), (1, 37, 23), (37, 23, 1), (1, 1, 37, 23)])

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from pixels import all_frames
 
 from scanseg.errors import LoadError, NoImage, Unsupported
 from scanseg.readers import read, read_channels
@@ -79,7 +80,7 @@ def _in_order(images: Any) -> list[Any]:
 def _compare(image: Any, truth: dict[str, Any], name: str) -> None:
     height, width = truth["shape"][-2:]
     n_frames = int(np.prod(truth["shape"][:-2]))
-    data = np.stack([frame.data for frame in image.frames()])
+    data = all_frames(image)
     assert image.n_frames == n_frames
     assert image.metadata["dtype"] == truth["dtype"]
     if truth["name"] not in ("", "__unnamed__"):

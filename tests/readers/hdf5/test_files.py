@@ -10,6 +10,7 @@ import h5py
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from pixels import all_frames
 
 from scanseg.errors import NoImage, TooLarge, Truncated, Unsupported
 from scanseg.micrograph import Signal, Stack
@@ -17,10 +18,6 @@ from scanseg.readers import read, read_channels
 from scanseg.readers.hdf5 import _damage
 
 Scan = NDArray[np.uint16]
-
-
-def _frames(image: Any) -> NDArray[Any]:
-    return np.stack([frame.data for frame in image.frames()])
 
 
 def _axis(group: h5py.Group, number: int, **facts: Any) -> None:
@@ -56,7 +53,7 @@ def test_any_movie_is_read_frame_by_frame(
         file.create_dataset("movie", data=movie, **options)
     stack = read(path)
     assert isinstance(stack, Stack)
-    np.testing.assert_array_equal(_frames(stack), movie)
+    np.testing.assert_array_equal(all_frames(stack), movie)
     h5py.File(path, "r+").close()  # nothing holds the file open
 
 
@@ -190,7 +187,7 @@ def test_a_hyperspy_movie(tmp_path: Path, movie: Scan) -> None:
         path, movie, [{"name": "t", "navigate": True, "scale": 50, "units": "ms"}, Y, X], "movie"
     )
     stack = read(path)
-    np.testing.assert_array_equal(_frames(stack), movie)
+    np.testing.assert_array_equal(all_frames(stack), movie)
     assert stack.frame_time_s == pytest.approx(0.05)
 
 
@@ -265,7 +262,7 @@ def test_a_velox_file(tmp_path: Path, movie: Scan) -> None:
     assert image.pixel_size_nm == pytest.approx((0.02, 0.03))
     assert image.frame_time_s == 0.5
     assert image.metadata["beam_energy_kev"] == 200
-    np.testing.assert_array_equal(_frames(image), movie)
+    np.testing.assert_array_equal(all_frames(image), movie)
     assert read(path, channel="Ca").n_frames == 1
 
 
