@@ -45,6 +45,11 @@ class Signal(StrEnum):
     TOPOGRAPHY = "TOPOGRAPHY"
     UNKNOWN = "UNKNOWN"
 
+    @property
+    def has_dark_columns(self) -> bool:
+        """Whether atom columns are darker than what surrounds them."""
+        return self in (Signal.ABF, Signal.BF)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Micrograph:

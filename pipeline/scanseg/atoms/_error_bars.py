@@ -9,7 +9,7 @@ import math
 import numpy as np
 
 from scanseg.atoms._joint_fit import RIDGE, block_means, invert_blocks
-from scanseg.atoms._windows import compiled, tabulate
+from scanseg.atoms._windows import compiled, room_for_tables, tabulate
 
 
 @compiled
@@ -98,12 +98,7 @@ def covariances(weight, y, x, amplitude, kind, sigma, block, reach, most, rows, 
     away is taken as known. `out` has shape (N, 3).
     """
     count = len(y)
-    top = np.empty(count, np.int64)
-    left = np.empty(count, np.int64)
-    gy = np.empty((count, rows), np.float32)
-    ty = np.empty((count, rows), np.float32)
-    gx = np.empty((count, cols), np.float32)
-    tx = np.empty((count, cols), np.float32)
+    top, left, gy, ty, gx, tx = room_for_tables(count, rows, cols)
     tabulate(y, x, sigma, kind, top, left, gy, ty, gx, tx)
     index = np.empty((count, most), np.int64)
     distance2 = np.empty((count, most))
@@ -195,12 +190,7 @@ def _corner_variance(matrix, size, out):
 def leverages(weight, y, x, amplitude, kind, sigma, block, rows, cols, out):
     """Share of each pixel's noise that the fit of its columns has swallowed, added to an image."""
     count = len(y)
-    top = np.empty(count, np.int64)
-    left = np.empty(count, np.int64)
-    gy = np.empty((count, rows), np.float32)
-    ty = np.empty((count, rows), np.float32)
-    gx = np.empty((count, cols), np.float32)
-    tx = np.empty((count, cols), np.float32)
+    top, left, gy, ty, gx, tx = room_for_tables(count, rows, cols)
     tabulate(y, x, sigma, kind, top, left, gy, ty, gx, tx)
     inverse = np.empty((count, 6))
     ridge_a, ridge_p = block_means(block)

@@ -36,6 +36,7 @@ from scanseg.atoms._windows import (
     gather_blocks,
     gather_level,
     profile,
+    room_for_tables,
     share_amplitudes,
     share_gradient,
     tabulate,
@@ -228,12 +229,7 @@ def fit_tile(
     n_widths = len(sigma) if width_prior > 0 else 0
     model, weight, residual, scratch = room[0], room[1], room[2], room[3]
     slopes = np.zeros((n_widths, data.shape[0], data.shape[1]), np.float32)
-    top = np.empty(count, np.int64)
-    left = np.empty(count, np.int64)
-    gy = np.empty((count, rows), np.float32)
-    ty = np.empty((count, rows), np.float32)
-    gx = np.empty((count, cols), np.float32)
-    tx = np.empty((count, cols), np.float32)
+    top, left, gy, ty, gx, tx = room_for_tables(count, rows, cols)
     block = np.zeros((count, 6))
     inverse = np.zeros((count, 6))
     shift = np.zeros(count)
@@ -379,12 +375,7 @@ def judge(
     of squares against the column at its start with the best amplitude there, the others as fitted.
     """
     count = len(y)
-    top = np.empty(count, np.int64)
-    left = np.empty(count, np.int64)
-    gy = np.empty((count, rows), np.float32)
-    ty = np.empty((count, rows), np.float32)
-    gx = np.empty((count, cols), np.float32)
-    tx = np.empty((count, cols), np.float32)
+    top, left, gy, ty, gx, tx = room_for_tables(count, rows, cols)
     tabulate(y, x, sigma, kind, top, left, gy, ty, gx, tx)
     hy, hx = np.empty(rows, np.float32), np.empty(cols, np.float32)
     for n in range(count):

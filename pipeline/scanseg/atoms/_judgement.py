@@ -97,7 +97,7 @@ def accept(columns: RefinedColumns, scene: Scene, pilot: Pilot, fit: Fit) -> Non
     columns.background[own] = scene.level + scene.contrast * level[patch.core]
 
 
-# Half a pixel and a pixel of a network that has 12 px a spacing. At 3,000 counts a column and
+# Half a pixel and a pixel where columns are 12 px apart. At 3,000 counts a column and
 # widths up to a third of the spacing 99.9 % of what is left at the border is true, and 0.4 % of the
 # columns there are lost; without these rules 92 % and 0.1 %. To ask for a maximum of the intensity
 # towards the border told untrusted ones no better.

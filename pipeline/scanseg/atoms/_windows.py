@@ -20,6 +20,19 @@ compiled = njit(
 
 
 @compiled
+def room_for_tables(count, rows, cols):
+    """What `tabulate` fills: corners, then Gaussians and derivatives along y and along x."""
+    return (
+        np.empty(count, np.int64),
+        np.empty(count, np.int64),
+        np.empty((count, rows), np.float32),
+        np.empty((count, rows), np.float32),
+        np.empty((count, cols), np.float32),
+        np.empty((count, cols), np.float32),
+    )
+
+
+@compiled
 def tabulate(y, x, sigma, kind, top, left, gy, ty, gx, tx):
     """Window corners, Gaussians and their derivatives along both axes, for every column."""
     rows, cols = gy.shape[1], gx.shape[1]

@@ -13,7 +13,7 @@ from scanseg.inference.engines import Engine, open_engine
 from scanseg.inference.prediction import Prediction
 from scanseg.inference.sampling import Spacing, choose_sampling
 from scanseg.inference.settings import InferenceConfig
-from scanseg.micrograph import Micrograph, Signal, Stack, as_micrograph
+from scanseg.micrograph import Micrograph, Stack, as_micrograph
 from scanseg.preprocess import Grid, measure_range
 
 __all__ = ["predict"]
@@ -78,8 +78,7 @@ def predict(
     elif grid.image_shape != measured.shape:
         raise ValueError(f"a grid for {grid.image_shape} and an image of {measured.shape}")
     else:
-        dark = measured.signal in (Signal.ABF, Signal.BF)
-        intensity = replace(intensity, dark_columns=dark)
+        intensity = replace(intensity, dark_columns=measured.signal.has_dark_columns)
     if found is None:
         found = segment(measured.data, grid, intensity, engine, contract, config=config)
     return Prediction(

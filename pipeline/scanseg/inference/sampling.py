@@ -37,13 +37,13 @@ PROBE_PX = 224
 GLANCE_PX = 128
 # Windows start and end at multiples of this, which every network takes.
 BLOCK_PX = 32
-# Networks are trained from about 0.5 to 1.5 of their spacing; inside of these no step is needed.
+# Networks are trained from about 0.7 to 1.6 of their spacing; inside of these no step is needed.
 GOOD_RATIO = (0.72, 1.38)
 # Fewer columns than this say nothing about their distance.
 ENOUGH = 8
-# Certain columns a cell, 1 for a filled field of view: real lattices had 0.3 to 1.8.
+# Certain columns a cell; a filled field of view has about 1.
 CONVINCING = 0.08
-# Columns are clear when the mean of 2 p - 1 over them is this high; noise leaves a few per cent.
+# Columns are clear when the mean of 2 p - 1 over them is this high; noise had 0.1 to 0.3.
 CLEAR = 0.9
 # Step between the samplings that are compared where they are not, and what a step has to bring.
 CLIMB = 1.25
@@ -59,7 +59,7 @@ SKEW_SMOOTHING = 1 / 6
 DARK_SKEW = -0.2
 # Quartiles of the distances of nearest columns lie this close in a lattice, as a part of their
 # median: 0.05 where all are alike, 0.45 in a perovskite with its oxygen, which is believed where
-# its columns are clear. Points strewn at random have 0.8, blobs of smoothed noise 0.4 to 0.6.
+# its columns are clear. Points strewn at random have 0.8, blobs of noise 0.3 to 0.6.
 REGULAR = 0.4
 REGULAR_IF_CLEAR = 0.6
 # Single atoms are looked at from as far away as still shows this part of them: noise is taken for
@@ -209,8 +209,8 @@ def choose_sampling(
     """
     lattice = estimate_lattice_spacing(image.data, intensity)
     start_px = lattice.spacing_px if lattice else None
-    known_dark = image.signal in (Signal.ABF, Signal.BF)
-    judge = _Judge(image, model, engine, replace(intensity, dark_columns=known_dark))
+    known = replace(intensity, dark_columns=image.signal.has_dark_columns)
+    judge = _Judge(image, model, engine, known)
     view, method = _best_view(judge, start_px)
     warnings: tuple[str, ...] = ()
     seen_px = view.spacing_px if view.conclusive else start_px or view.spacing_px

@@ -70,7 +70,7 @@ class Validation(Config):
     """A fixed set of simulated images, never trained on."""
 
     n_images: PositiveInt = 256
-    """How many. The threshold is chosen on them: on 48 it came out at 0.25, on 200 at 0.45."""
+    """How many. The threshold and the temperature are chosen on them."""
     seed: NonNegativeInt = 20_000
     """Seed of the set; training uses other streams."""
     every_steps: PositiveInt = 500

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
-from scanseg.micrograph import FloatImage, Signal
+from scanseg.micrograph import FloatImage
 from scanseg.preprocess import Grid, Window, measure_range, normalise, resample_window
 from scanseg.simulate.stem import simulate
 from scanseg.train.augment import augment, build_augmentation, mirror_border
@@ -64,7 +64,7 @@ def draw_patch(rng: np.random.Generator, recipe: Recipe) -> Patch:
     grid = Grid((native_side, native_side), (side, side))
     intensity = replace(
         measure_range(_not_constant(simulated.image), recipe.normalisation),
-        dark_columns=simulated.signal in (Signal.ABF, Signal.BF),
+        dark_columns=simulated.signal.has_dark_columns,
     )
     sampled = resample_window(simulated.image, grid, Window(0, 0, side, side), intensity)
     position = grid.to_grid(simulated.position_px)
