@@ -1,0 +1,233 @@
+"""Walls measured on the signal: where they are between pixels, how wide, how deep their dip."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scanseg.micrograph import Mask, Micrograph, Signal
+from scanseg.walls.profile import ProfileFit, Shape, fit_profiles
+
+__all__ = ["Measurement", "WallLine", "measure_walls", "measured_response", "smooth_line"]
+
+# Half a pixel of noise along a wall is smoothed away before normals are taken from it.
+SMOOTHING_PX = 2.0
+# Beyond this distance along the wall a skeleton pixel on a normal belongs to another wall.
+OWN_WALL_PX = 3.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class WallLine:
+    """Where a wall is expected, N points about a pixel apart.
+
+    Parameters
+    ----------
+    position_px
+        (y, x), shape (N, 2); the first point again at the end of a closed wall.
+    class_index
+        1 for a ferroelectric wall and 2 for a ferroelastic one, shape (N,).
+    closed
+        Whether the wall ends where it begins.
+    """
+
+    position_px: NDArray[np.float64]
+    class_index: NDArray[np.int64]
+    closed: bool
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Measurement:
+    """What the signal tells of a wall of N points.
+
+    Parameters
+    ----------
+    position_px
+        (y, x), shape (N, 2): the expected one where the signal did not tell more.
+    position_err_px
+        Standard deviation across the wall, shape (N,); NaN where the signal did not tell more.
+    half_width_px, half_width_err_px
+        w of tanh(x / w): mean over the wall, and its standard deviation; NaN without a fit.
+    dip, dip_err
+        Smallest amplitude on the wall over that beside it: median over the wall, and its standard
+        deviation from the scatter along the wall.
+    """
+
+    position_px: NDArray[np.float64]
+    position_err_px: NDArray[np.float64]
+    half_width_px: float
+    half_width_err_px: float
+    dip: float
+    dip_err: float
+
+
+def measure_walls(
+    lines: Sequence[WallLine], scan: Mapping[Signal, Micrograph], skeleton: Mask, *,
+    half_width_px: float, reach_px: float, largest_shift_px: float,
+) -> tuple[Measurement, ...]:  # fmt: skip
+    """Measure walls on the signal of a scan.
+
+    Parameters
+    ----------
+    lines
+        Where walls are expected.
+    scan
+        Amplitude and phase, or one of them, as ``read_pfm`` gives them.
+    skeleton
+        All walls, shape (height, width): the signal is used half-way to the next one.
+    half_width_px
+        Half width w that fits start from.
+    reach_px
+        How far across a wall the signal is used at most.
+    largest_shift_px
+        How far a fit may move a wall.
+    """
+    response = measured_response(scan)
+    measurements = []
+    for line in lines:
+        normal = _normals(line)
+        fit = _fit(
+            line, normal, response, skeleton,
+            half_width_px=half_width_px, reach_px=reach_px, largest_shift_px=largest_shift_px,
+        )  # fmt: skip
+        measurements.append(_measurement(line, normal, fit))
+    return tuple(measurements)
+
+
+def _measurement(line: WallLine, normal: NDArray[np.float64], fit: ProfileFit) -> Measurement:
+    moved = np.isfinite(fit.centre_px)
+    width, width_err = _mean_width(fit)
+    dips = fit.dip[np.isfinite(fit.dip)]
+    scatter = 1.4826 * np.median(np.abs(dips - np.median(dips))) if len(dips) > 1 else np.nan
+    return Measurement(
+        position_px=line.position_px + np.where(moved, fit.centre_px, 0.0)[:, None] * normal,
+        position_err_px=fit.centre_err_px,
+        half_width_px=width,
+        half_width_err_px=width_err,
+        dip=float(np.median(dips)) if len(dips) else float("nan"),
+        # Neighbouring points share their samples: one point in three is a new one.
+        dip_err=float(1.2533 * scatter / np.sqrt(max(len(dips) / 3.0, 1.0))),
+    )
+
+
+def measured_response(scan: Mapping[Signal, Micrograph]) -> NDArray[np.complex128]:
+    """Complex response of a scan; amplitude alone is real, phase alone has amplitude 1.
+
+    Pixels that were not measured are NaN.
+    """
+    if Signal.PFM_PHASE not in scan:
+        return np.asarray(scan[Signal.PFM_AMPLITUDE].data, np.float64)
+    turned = np.exp(1j * np.deg2rad(np.asarray(scan[Signal.PFM_PHASE].data, np.float64)))
+    if Signal.PFM_AMPLITUDE in scan:
+        turned = turned * np.asarray(scan[Signal.PFM_AMPLITUDE].data, np.float64)
+    return np.asarray(turned)
+
+
+def _fit(
+    line: WallLine, normal: NDArray[np.float64], response: NDArray[np.complex128], skeleton: Mask,
+    *, half_width_px: float, reach_px: float, largest_shift_px: float,
+) -> ProfileFit:  # fmt: skip
+    at, n_steps = line.position_px, int(reach_px)
+    position = np.arange(-n_steps, n_steps + 1, dtype=float)
+    weight = _free_reach(at, normal, skeleton, position)
+    profile = _sampled(response, at[:, None] + normal[:, None] * position[:, None])
+    weight *= np.isfinite(profile)
+    profile = np.where(weight > 0, profile, 0)
+    found = {name: np.full(len(at), np.nan) for name in ProfileFit.__slots__}
+    ferroelastic = line.class_index > 1
+    # A reversal is a step of the complex response, and a line in its amplitude alone.
+    reversal: Shape = "step" if np.iscomplexobj(profile) else "line"
+    for which, shape in ((~ferroelastic, reversal), (ferroelastic, "both")):
+        if which.any():
+            fit = fit_profiles(
+                profile[which], position, weight[which], shape=shape,
+                half_width_px=half_width_px, largest_shift_px=largest_shift_px,
+            )  # fmt: skip
+            for name, values in found.items():
+                values[which] = getattr(fit, name)
+    return ProfileFit(**found)
+
+
+def _free_reach(
+    line: NDArray[np.float64], normal: NDArray[np.float64], skeleton: Mask,
+    position: NDArray[np.float64],
+) -> NDArray[np.float64]:  # fmt: skip
+    """1 for samples nearer to this wall than to the next one along the normal, shape (N, M)."""
+    from scipy import ndimage
+
+    near_wall = ndimage.binary_dilation(skeleton)  # so that no diagonal slips through
+    half = len(position) // 2
+    weight = np.ones((len(line), len(position)))
+    height, width = skeleton.shape
+    for side in (-1, 1):
+        reach = np.arange(1, 2 * half + 1)
+        at = line[:, None] + (side * reach)[:, None] * normal[:, None]
+        y, x = np.rint(at).astype(int).transpose(2, 0, 1)
+        outside = (y < 0) | (y >= height) | (x < 0) | (x >= width)
+        hit = near_wall[np.clip(y, 0, height - 1), np.clip(x, 0, width - 1)] & ~outside
+        hit[:, reach <= OWN_WALL_PX] = False
+        first = np.where(hit.any(1), hit.argmax(1) + 2, 4 * half)  # + 1 for the dilation
+        used = side * position[None] <= np.maximum(first / 2, 2)[:, None]
+        inside = np.concatenate([np.ones((len(line), 1), bool), ~outside[:, :half]], 1)
+        steps = np.clip(side * position, 0, half).astype(int)
+        weight *= used & inside[:, steps]
+    return weight
+
+
+def _sampled(response: NDArray[np.complex128], at: NDArray[np.float64]) -> NDArray[np.complex128]:
+    """Bilinear, shape (N, M); positions beyond the border take its value."""
+    last = np.array(response.shape) - 1
+    inside = np.clip(at, 0, last - 1e-6)
+    top = inside.astype(int)
+    down, across = np.moveaxis(inside - top, -1, 0)
+    y, x = np.moveaxis(top, -1, 0)
+    upper = response[y, x] * (1 - across) + response[y, x + 1] * across
+    lower = response[y + 1, x] * (1 - across) + response[y + 1, x + 1] * across
+    return np.asarray(upper * (1 - down) + lower * down)
+
+
+def _mean_width(fit: ProfileFit) -> tuple[float, float]:
+    """Weighted mean of the half widths, and its standard deviation."""
+    good = np.isfinite(fit.half_width_px) & (fit.half_width_err_px > 0)
+    good &= fit.half_width_err_px < fit.half_width_px
+    if not good.any():
+        return float("nan"), float("nan")
+    width, err = fit.half_width_px[good], fit.half_width_err_px[good]
+    # Errors relative to the width, so that profiles which came out narrow by chance count no more.
+    weight = (width / err) ** 2
+    mean = float(np.sum(weight * width) / np.sum(weight))
+    return mean, float(mean / np.sqrt(np.sum(weight)))
+
+
+def smooth_line(pixels: NDArray[np.float64], *, closed: bool) -> NDArray[np.float64]:
+    """Points a pixel apart along the smoothed pixels; open ends stay where they are."""
+    from scipy import ndimage
+
+    if closed:
+        ring = ndimage.gaussian_filter1d(pixels[:-1], SMOOTHING_PX, axis=0, mode="wrap")
+        smooth = np.concatenate([ring, ring[:1]])
+    else:
+        # Reflected through the ends, so that these do not shrink inwards.
+        n = min(len(pixels) - 1, 8)
+        before, after = 2 * pixels[:1] - pixels[n:0:-1], 2 * pixels[-1:] - pixels[-2 : -n - 2 : -1]
+        longer = np.concatenate([before, pixels, after])
+        smooth = ndimage.gaussian_filter1d(longer, SMOOTHING_PX, axis=0)[n : n + len(pixels)]
+    way = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(smooth, axis=0).T))])
+    at = np.linspace(0, way[-1], max(2, round(way[-1]) + 1))
+    return np.stack([np.interp(at, way, smooth[:, 0]), np.interp(at, way, smooth[:, 1])], 1)
+
+
+def _normals(wall: WallLine) -> NDArray[np.float64]:
+    """Unit normals, to the right of the line's direction with y downward, shape (N, 2)."""
+    line = wall.position_px
+    n = np.arange(len(line))
+    if wall.closed:
+        period = len(line) - 1
+        ahead, behind = line[(n + 2) % period], line[(n - 2) % period]
+    else:
+        ahead, behind = line[np.minimum(n + 2, len(line) - 1)], line[np.maximum(n - 2, 0)]
+    along = ahead - behind
+    across = np.stack([along[:, 1], -along[:, 0]], 1)
+    return np.asarray(across / np.maximum(np.hypot(*across.T), 1e-9)[:, None])
