@@ -4,6 +4,7 @@
     model = scanseg.load_model("stem-atoms")    # a shipped name, or the path of a bundle
     result = scanseg.predict(image, model)      # probability, class map, uncertainty
     atoms = scanseg.find_atoms(result)          # a pandas DataFrame
+    walls = scanseg.trace_walls(result)         # of a PFM scan: points, branches, domains
 
 Importing the package loads none of the heavy parts; they come when a name is first used.
 """
@@ -20,16 +21,19 @@ if TYPE_CHECKING:
     from scanseg.inference import predict
     from scanseg.micrograph import Micrograph, Signal, Stack
     from scanseg.readers import read
+    from scanseg.walls import Walls, trace_walls
 
 __all__ = [
     "Micrograph",
     "ScansegError",
     "Signal",
     "Stack",
+    "Walls",
     "find_atoms",
     "load_model",
     "predict",
     "read",
+    "trace_walls",
 ]
 
 __version__ = "0.1.0"
@@ -39,10 +43,12 @@ _HOMES = {
     "ScansegError": "scanseg.errors",
     "Signal": "scanseg.micrograph",
     "Stack": "scanseg.micrograph",
+    "Walls": "scanseg.walls",
     "find_atoms": "scanseg.atoms",
     "load_model": "scanseg.bundle",
     "predict": "scanseg.inference",
     "read": "scanseg.readers",
+    "trace_walls": "scanseg.walls",
 }
 
 

@@ -17,7 +17,7 @@ def wall(line, *, index=1, start=0, end=1):
 
 def table(*walls, pixel_size_nm=(5.0, 10.0)):
     return walls_table(
-        walls, class_names=NAMES, shape=(60, 90), pixel_size_nm=pixel_size_nm, image="a.ibw"
+        walls, class_names=NAMES, shape=(60, 90), pixel_size_nm=pixel_size_nm
     )
 
 
@@ -68,5 +68,5 @@ def test_points_are_in_order_and_in_both_units():
 
 
 def test_no_wall_is_an_empty_table():
-    assert list(table().columns)[:4] == ["image", "frame", "branch", "class"]
+    assert list(table().columns)[:2] == ["branch", "class"]
     assert len(wall_points_table([], class_names=NAMES, pixel_size_nm=None)) == 0

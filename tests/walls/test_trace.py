@@ -5,7 +5,7 @@ from scanseg.evaluate import position_error_px, score_skeleton, skeleton_of_line
 from scanseg.micrograph import Micrograph, Signal
 from scanseg.simulate import PfmScene, simulate_pfm
 from scanseg.simulate.wall_lines import draw_walls
-from scanseg.walls import trace_walls
+from scanseg.walls import trace_lines
 
 SHAPE = (160, 200)
 
@@ -39,7 +39,7 @@ def perfect_probability(scan):
 def test_walls_are_placed_to_a_third_of_a_pixel():
     errors = []
     for scan in scans():
-        walls, _ = trace_walls(perfect_probability(scan), scan.micrographs())
+        walls, _ = trace_lines(perfect_probability(scan), scan.micrographs())
         found = [wall.position_px for wall in walls]
         truth = [wall.position_px for wall in scan.walls]
         errors.append(position_error_px(found, truth))
@@ -52,7 +52,7 @@ def test_walls_are_placed_to_a_third_of_a_pixel():
 
 def test_widths_are_those_of_the_tip():
     for scan in scans(2):
-        walls, _ = trace_walls(perfect_probability(scan), scan.micrographs())
+        walls, _ = trace_lines(perfect_probability(scan), scan.micrographs())
         longest = max(walls, key=lambda wall: wall.length_px)
         assert longest.half_width_px == pytest.approx(scan.wall_half_width_px, rel=0.12)
         assert longest.half_width_err_px < 0.1
@@ -61,7 +61,7 @@ def test_widths_are_those_of_the_tip():
 
 def test_every_wall_is_traced_and_none_is_added():
     for scan in scans(2):
-        walls, _ = trace_walls(perfect_probability(scan), scan.micrographs())
+        walls, _ = trace_lines(perfect_probability(scan), scan.micrographs())
         found = skeleton_of_lines([wall.position_px for wall in walls], SHAPE)
         truth = skeleton_of_lines([wall.position_px for wall in scan.walls], SHAPE)
         assert score_skeleton(found, truth, radius=2).f1 > 0.95
@@ -71,7 +71,7 @@ def test_every_wall_is_traced_and_none_is_added():
 def test_classes_are_kept():
     (scan,) = scans(1, layouts={"twins": 1.0})
     probability = perfect_probability(scan)
-    walls, _ = trace_walls(probability, scan.micrographs())
+    walls, _ = trace_lines(probability, scan.micrographs())
     length = {index: sum(w.length_px for w in walls if w.main_class == index) for index in (1, 2)}
     kinds = {wall.kind for wall in scan.walls}
     assert (length[2] > 0) == ("ferroelastic" in kinds)
@@ -81,7 +81,7 @@ def test_classes_are_kept():
 @pytest.mark.parametrize("missing", ["amplitude", "phase"])
 def test_one_channel_is_enough(missing):
     scan = scans(1, missing={missing: 1.0})[0]
-    walls, _ = trace_walls(perfect_probability(scan), scan.micrographs())
+    walls, _ = trace_lines(perfect_probability(scan), scan.micrographs())
     error = position_error_px(
         [wall.position_px for wall in walls], [wall.position_px for wall in scan.walls]
     )
@@ -96,7 +96,7 @@ def test_rows_that_were_not_measured_do_no_harm():
         data = np.array(image.data)
         data[80:] = np.nan
         channels[signal] = Micrograph(data, signal=signal)
-    walls, _ = trace_walls(perfect_probability(scan), channels)
+    walls, _ = trace_lines(perfect_probability(scan), channels)
     for wall in walls:
         assert np.isfinite(wall.position_px).all()
         below = wall.position_px[:, 0] > 92
@@ -112,7 +112,7 @@ def test_a_straight_wall_is_not_tortuous():
         Signal.PFM_AMPLITUDE: Micrograph(np.abs(response)),
         Signal.PFM_PHASE: Micrograph(np.where(response > 0, 0.0, 180.0)),
     }
-    (wall,), graph = trace_walls(probability, scan)
+    (wall,), graph = trace_lines(probability, scan)
     assert wall.tortuosity == pytest.approx(1.0, abs=1e-3)
     np.testing.assert_allclose(wall.position_px[:, 0], 30.3, atol=0.02)
     assert list(graph.degree) == [1, 1]
@@ -121,5 +121,5 @@ def test_a_straight_wall_is_not_tortuous():
 def test_no_wall_is_no_wall():
     probability = np.zeros((3, 40, 50), np.float32)
     probability[0] = 1
-    walls, _ = trace_walls(probability, {Signal.PFM_AMPLITUDE: Micrograph(np.ones((40, 50)))})
+    walls, _ = trace_lines(probability, {Signal.PFM_AMPLITUDE: Micrograph(np.ones((40, 50)))})
     assert walls == ()

@@ -18,6 +18,11 @@ __all__ = ["wall_points_table", "walls_table"]
 # Curvature and direction are taken from points so many pixels apart: errors of 0.2 px then turn a
 # chord by 4 degrees, not by 16.
 SPAN = 4
+WALL_COLUMNS = (
+    "branch", "class", "length_px", "length_nm", "tortuosity", "curvature_per_nm",
+    "orientation_deg", "width_nm", "width_err_nm", "start", "end", "touches_edge", "width_px",
+    "dip", "dip_err",
+)  # fmt: skip
 
 
 def walls_table(
@@ -26,23 +31,19 @@ def walls_table(
     class_names: Sequence[str],
     shape: tuple[int, int],
     pixel_size_nm: tuple[float, float] | None,
-    image: str = "",
-    frame: int = 0,
 ) -> pd.DataFrame:
     """Measures of every wall.
 
     Parameters
     ----------
     walls
-        From ``trace_walls``.
+        From :func:`scanseg.walls.trace_lines`.
     class_names
         Names by class index, background first.
     shape
         (height, width) of the scan.
     pixel_size_nm
         (y, x); None leaves what is in nm empty.
-    image, frame
-        What the rows belong to.
 
     Returns
     -------
@@ -50,8 +51,9 @@ def walls_table(
         ``length_*`` along the points; ``tortuosity`` is that over the distance of the ends (inf for
         a closed wall); ``curvature_per_nm`` is the mean of its absolute value;
         ``orientation_deg`` is the mean direction from x towards y (downward), 0 to 180;
-        ``width_nm`` is 2 w of the profile tanh(x / w) or sech²(x / w); ``start`` and ``end`` are
-        nodes of the graph, -1 for a closed wall.
+        ``width_*`` is 2 w of the profile tanh(x / w) or sech²(x / w); ``start`` and ``end`` are
+        nodes of the graph, -1 for a closed wall; ``dip`` is the smallest amplitude on the wall over
+        that beside it.
     """
     import pandas as pd
 
@@ -65,8 +67,6 @@ def walls_table(
         across_nm = 2.0 * _mean_across(line, scale)
         rows.append(
             {
-                "image": image,
-                "frame": frame,
                 "branch": branch,
                 "class": class_names[wall.main_class],
                 "length_px": wall.length_px,
@@ -79,14 +79,12 @@ def walls_table(
                 "start": wall.start,
                 "end": wall.end,
                 "touches_edge": bool((line < 1.5).any() or (line > np.array(shape) - 2.5).any()),
+                "width_px": 2.0 * wall.half_width_px,
+                "dip": wall.dip,
+                "dip_err": wall.dip_err,
             }
         )
-    columns = (
-        "image", "frame", "branch", "class", "length_px", "length_nm", "tortuosity",
-        "curvature_per_nm", "orientation_deg", "width_nm", "width_err_nm", "start", "end",
-        "touches_edge",
-    )  # fmt: skip
-    return pd.DataFrame(rows, columns=list(columns))
+    return pd.DataFrame(rows, columns=list(WALL_COLUMNS))
 
 
 def wall_points_table(
@@ -94,8 +92,6 @@ def wall_points_table(
     *,
     class_names: Sequence[str],
     pixel_size_nm: tuple[float, float] | None,
-    image: str = "",
-    frame: int = 0,
 ) -> pd.DataFrame:
     """Every point of every wall, in order along it; parameters as for ``walls_table``."""
     import pandas as pd
@@ -107,8 +103,6 @@ def wall_points_table(
     classes = np.concatenate([np.empty(0, int), *(wall.class_index for wall in walls)])
     return pd.DataFrame(
         {
-            "image": image,
-            "frame": frame,
             "branch": np.repeat(np.arange(len(walls)), count),
             "point": np.concatenate([np.empty(0, int), *(np.arange(n) for n in count)]),
             "y_px": position[:, 0],

@@ -15,7 +15,7 @@ from scanseg.micrograph import FloatImage, Mask, Micrograph, Signal
 from scanseg.walls.graph import Branch, WallGraph, prune, trace_skeleton
 from scanseg.walls.measure import Measurement, WallLine, measure_walls, smooth_line
 
-__all__ = ["TracedWall", "WallTracing", "trace_walls"]
+__all__ = ["TracedWall", "WallTracing", "trace_lines"]
 
 
 class WallTracing(Config):
@@ -90,7 +90,7 @@ class TracedWall:
         return self.length_px / apart if apart > 1e-9 else float("inf")
 
 
-def trace_walls(
+def trace_lines(
     probability: FloatImage,
     scan: Mapping[Signal, Micrograph],
     *,

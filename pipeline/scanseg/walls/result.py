@@ -1,0 +1,83 @@
+"""Everything that is measured on the walls of a scan, as users ask for it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scanseg.errors import ScansegError
+from scanseg.inference import Prediction
+from scanseg.walls.domains import domains_table
+from scanseg.walls.graph import WallGraph
+from scanseg.walls.table import wall_points_table, walls_table
+from scanseg.walls.trace import TracedWall, WallTracing, trace_lines
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+__all__ = ["Walls", "trace_walls"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Walls:
+    """The walls and domains of a scan of shape (H, W).
+
+    Parameters
+    ----------
+    points
+        One row a point, see :func:`scanseg.walls.wall_points_table`.
+    branches
+        One row a wall, see :func:`scanseg.walls.walls_table`.
+    domains
+        One row a domain, see :func:`scanseg.walls.domains_table`.
+    graph
+        Branches of the skeleton and the nodes they meet at, in the order of ``branches``.
+    lines
+        The walls themselves, in the order of ``branches``.
+    domain_map
+        Number of the domain of each pixel, 0 where there is none; int32, shape (H, W).
+    """
+
+    points: DataFrame
+    branches: DataFrame
+    domains: DataFrame
+    graph: WallGraph
+    lines: tuple[TracedWall, ...]
+    domain_map: NDArray[np.int32]
+
+
+def trace_walls(prediction: Prediction, *, config: WallTracing | None = None) -> Walls:
+    """Trace every domain wall of a predicted scan, and the domains between them.
+
+    Parameters
+    ----------
+    prediction
+        Of a model for walls, see :func:`scanseg.predict`.
+    config
+        How probabilities become walls.
+
+    Raises
+    ------
+    ScansegError
+        When the prediction is one of atoms.
+    """
+    contract = prediction.model.contract
+    if contract.task != "walls":
+        raise ScansegError(
+            f"The model {contract.name} finds {contract.task}, not walls.",
+            hint="Predict with a model for walls, or pass the result to scanseg.find_atoms.",
+        )
+    image = prediction.image
+    lines, graph = trace_lines(prediction.probability, image.channels(), config=config)
+    size, names = image.pixel_size_nm, contract.class_names
+    return Walls(
+        points=wall_points_table(lines, class_names=names, pixel_size_nm=size),
+        branches=walls_table(lines, class_names=names, shape=image.shape, pixel_size_nm=size),
+        domains=domains_table(),
+        graph=graph,
+        lines=lines,
+        domain_map=np.zeros(image.shape, np.int32),
+    )
