@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import FrozenInstanceError
+from dataclasses import FrozenInstanceError, replace
 from typing import Any
 
 import numpy as np
@@ -114,6 +114,52 @@ def test_an_image_walks_like_a_movie_of_one_frame() -> None:
     assert image.frame(0) is image
     with pytest.raises(IndexError):
         image.frame(1)
+
+
+AMPLITUDE, PHASE = Signal.PFM_AMPLITUDE, Signal.PFM_PHASE
+
+
+def _phase(shape: tuple[int, int] = (3, 4), **facts: Any) -> Micrograph:
+    return Micrograph(np.zeros(shape), signal=PHASE, pixel_size_nm=(5.0, 6.0), **facts)
+
+
+def _scan(**companions: Micrograph) -> Micrograph:
+    beside = {Signal[name]: each for name, each in companions.items()}
+    return Micrograph(
+        np.ones((3, 4)), signal=AMPLITUDE, pixel_size_nm=(5.0, 6.0), companions=beside
+    )
+
+
+def test_an_image_has_what_was_recorded_beside_it() -> None:
+    phase = _phase()
+    scan = _scan(PFM_PHASE=phase)
+    assert scan.channels() == {AMPLITUDE: scan, PHASE: phase}
+    assert phase.channels() == {PHASE: phase}
+    with pytest.raises(TypeError):
+        scan.companions[PHASE] = phase  # type: ignore[index]
+    resized = scan.with_pixel_size((1.0, 2.0))
+    assert [each.pixel_size_nm for each in resized.channels().values()] == [(1.0, 2.0)] * 2
+
+
+def test_frames_of_a_movie_do_not_inherit_what_lies_beside_the_first() -> None:
+    stack = Stack(lambda index: np.full((3, 4), index), 2, _scan(PFM_PHASE=_phase()))
+    assert stack.frame(0).companions == stack.frame(1).companions == {}
+
+
+@pytest.mark.parametrize(
+    ("companions", "says"),
+    [
+        ({"PFM_PHASE": _phase((4, 3))}, "one raster"),
+        ({"TOPOGRAPHY": _phase()}, "under its own name"),
+        ({"PFM_AMPLITUDE": _scan()}, "under its own name"),
+        ({"TOPOGRAPHY": replace(_scan(PFM_PHASE=_phase()), signal=Signal.TOPOGRAPHY)}, "its own"),
+    ],
+)
+def test_a_companion_that_does_not_belong_is_refused(
+    companions: dict[str, Micrograph], says: str
+) -> None:
+    with pytest.raises(ValueError, match=says):
+        _scan(**companions)
 
 
 def _stack(loaded: list[int]) -> Stack:

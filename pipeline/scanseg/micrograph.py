@@ -74,6 +74,9 @@ class Micrograph:
         A few common entries, and what the format gives beside them.
     warnings
         What a user must know before trusting the numbers, one sentence each.
+    companions
+        What else was recorded at the same time on the same raster, by signal: phase and topography
+        of a PFM amplitude. Read-only; empty for most images. A companion has none of its own.
 
     Examples
     --------
@@ -90,6 +93,7 @@ class Micrograph:
     source: str = ""
     metadata: Mapping[str, Any] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    companions: Mapping[Signal, Micrograph] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         data = np.asarray(self.data)
@@ -103,6 +107,9 @@ class Micrograph:
         object.__setattr__(self, "metadata", MappingProxyType(dict(self.metadata)))
         if self.pixel_size_nm is not None:
             object.__setattr__(self, "pixel_size_nm", as_pixel_size_nm(self.pixel_size_nm))
+        object.__setattr__(self, "companions", MappingProxyType(dict(self.companions)))
+        for signal, each in self.companions.items():
+            _check_companion(self, signal, each)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -139,12 +146,33 @@ class Micrograph:
         return None if finite.all() else finite
 
     def with_pixel_size(self, pixel_size_nm: tuple[float, float] | None) -> Micrograph:
-        """The same image with another calibration."""
-        return replace(self, pixel_size_nm=pixel_size_nm)
+        """The same image with another calibration, and its companions too."""
+        companions = {
+            signal: each.with_pixel_size(pixel_size_nm) for signal, each in self.companions.items()
+        }
+        return replace(self, pixel_size_nm=pixel_size_nm, companions=companions)
+
+    def channels(self) -> dict[Signal, Micrograph]:
+        """The image under its own signal, then its companions.
+
+        Examples
+        --------
+        >>> phase = Micrograph(np.zeros((4, 6)), signal=Signal.PFM_PHASE)
+        >>> scan = Micrograph(
+        ...     np.ones((4, 6)),
+        ...     signal=Signal.PFM_AMPLITUDE,
+        ...     companions={Signal.PFM_PHASE: phase},
+        ... )
+        >>> [str(signal) for signal in scan.channels()]
+        ['PFM_AMPLITUDE', 'PFM_PHASE']
+        """
+        return {self.signal: self, **self.companions}
 
 
 class Stack:
     """Frames of one channel, loaded one at a time.
+
+    A frame has no companions: those of ``like`` were recorded with frame 0 alone.
 
     Parameters
     ----------
@@ -208,7 +236,7 @@ class Stack:
         """Load one frame."""
         if not 0 <= index < self.n_frames:
             raise IndexError(f"frame {index} of {self.n_frames}")
-        return replace(self._like, data=self._load(index))
+        return replace(self._like, data=self._load(index), companions={})
 
     def frames(self) -> Iterator[Micrograph]:
         """Load the frames one after the other."""
@@ -268,6 +296,21 @@ def as_pixel_size_nm(stated: object) -> tuple[float, float]:
             f"a unit, from {low:g} to {high:g}; a wrong unit or a reciprocal axis gives others"
         )
     return along_y, along_x
+
+
+def _check_companion(image: Micrograph, signal: Signal, companion: Micrograph) -> None:
+    if companion.signal is not signal or signal is image.signal:
+        raise ValueError(
+            f"a companion of signal {companion.signal} cannot stand under {signal} beside an image "
+            f"of signal {image.signal}: each signal has one image, under its own name"
+        )
+    if companion.shape != image.shape:
+        raise ValueError(
+            f"the {signal} has shape {companion.shape}, and the {image.signal} beside it "
+            f"{image.shape}: channels of one scan lie on one raster"
+        )
+    if companion.companions:
+        raise ValueError(f"the {signal} has companions of its own: give all of them to one image")
 
 
 def _native(data: NDArray[Any]) -> RealImage:

@@ -14,6 +14,7 @@ from scanseg.micrograph import Signal
 from scanseg.readers import look_into, read, read_pfm
 from scanseg.readers._channel import Channel
 from scanseg.readers._choice import choose, choose_pfm
+from scanseg.readers._scan import of_other_shape, open_scan
 
 WAYS = ("Trace", "Retrace")
 AMPLITUDE, PHASE, HEIGHT = Signal.PFM_AMPLITUDE, Signal.PFM_PHASE, Signal.TOPOGRAPHY
@@ -115,6 +116,80 @@ def test_of_a_scan_all_three_are_taken_unless_one_is_named(tmp_path: Path) -> No
     contents = look_into(path)
     assert [each.name for each in contents.of_scan] == ["PhaseTrace"]
     assert contents.warnings == ()
+
+
+SCAN = ("HeightRetrace", "AmplitudeRetrace", "PhaseRetrace")
+
+
+def test_a_scan_is_its_amplitude_with_the_others_beside_it(tmp_path: Path) -> None:
+    path, drawn = tmp_path / "scan.ibw", planes(*SCAN, "UserIn0Retrace")
+    write_ibw(path, drawn)
+    scan = read(path, pixel_size_nm=(4.0, 5.0)).frame(0)
+    assert list(scan.channels()) == [AMPLITUDE, PHASE, HEIGHT]
+    for each, name in zip(scan.channels().values(), (SCAN[1], SCAN[2], SCAN[0]), strict=True):
+        assert (each.channel, each.pixel_size_nm) == (name, (4.0, 5.0))
+        np.testing.assert_array_equal(each.data, drawn[name])
+    (said,) = scan.warnings
+    assert "were taken, not UserIn0Retrace" in said
+    assert read(path, channel="PhaseRetrace").frame(0).companions == {}
+
+
+def test_a_scan_without_amplitude_is_its_phase(tmp_path: Path) -> None:
+    write_ibw(tmp_path / "scan.ibw", planes("UserIn0Retrace", "HeightRetrace", "PhaseRetrace"))
+    scan = read(tmp_path / "scan.ibw").frame(0)
+    assert list(scan.channels()) == [PHASE, HEIGHT]
+
+
+def test_topography_alone_is_no_scan_of_the_piezoresponse(tmp_path: Path) -> None:
+    write_ibw(tmp_path / "scan.ibw", planes("HeightTrace", "HeightRetrace"))
+    scan = read(tmp_path / "scan.ibw").frame(0)
+    assert (scan.channel, scan.companions) == ("HeightRetrace", {})
+
+
+@pytest.mark.parametrize(
+    ("constant", "kept"),
+    [
+        (("PhaseRetrace",), [AMPLITUDE, HEIGHT]),
+        (("AmplitudeRetrace",), [PHASE, HEIGHT]),
+        (("PhaseRetrace", "HeightRetrace"), [AMPLITUDE]),
+    ],
+)
+def test_a_channel_of_one_value_is_left_out_and_named(
+    tmp_path: Path, constant: tuple[str, ...], kept: list[Signal]
+) -> None:
+    flat = {name: np.full((37, 23), 7.0) for name in constant}
+    write_ibw(tmp_path / "scan.ibw", {**planes(*SCAN), **flat})
+    scan = read(tmp_path / "scan.ibw").frame(0)
+    assert list(scan.channels()) == kept
+    for name in constant:
+        assert f"{name} has the same value everywhere, so it is left out." in scan.warnings
+    assert f"not {', '.join(name for name in SCAN if name in constant)}." in scan.warnings[-1]
+
+
+def test_a_scan_of_one_value_is_handed_on_for_others_to_refuse(tmp_path: Path) -> None:
+    flat = {name: np.full((37, 23), 7.0) for name in SCAN[1:]}
+    write_ibw(tmp_path / "scan.ibw", {**planes("HeightRetrace"), **flat})
+    scan = read(tmp_path / "scan.ibw").frame(0)
+    assert (scan.signal, scan.companions) == (AMPLITUDE, {})
+
+
+def test_a_channel_of_another_shape_is_left_out_and_named(tmp_path: Path) -> None:
+    small = channel("PhaseRetrace", PHASE, shape=(8, 9))
+    scan = [channel("AmplitudeRetrace", AMPLITUDE), small]
+    said = of_other_shape(choose_pfm(scan), scan)
+    assert said == ("PhaseRetrace has 8 x 9 pixels, not 37 x 23, so it is left out.",)
+
+
+def test_a_movie_of_a_scan_is_its_amplitude_alone() -> None:
+    frames = np.random.default_rng(3).normal(size=(2, 9, 8)).astype(np.float32)
+    scan = [
+        Channel(name=str(s), signal=s, shape=(9, 8), n_frames=2, load=lambda index: frames[index])
+        for s in (AMPLITUDE, PHASE)
+    ]
+    movie = open_scan(scan, scan, path=Path("movie"), format="")
+    assert (movie.n_frames, movie.signal) == (2, AMPLITUDE)
+    assert movie.frame(1).companions == {}
+    assert "not PFM_PHASE" in movie.warnings[0]
 
 
 @pytest.fixture

@@ -13,15 +13,15 @@ from scanseg.readers._channel import Channel
 __all__ = ["PFM_SIGNALS", "choose", "choose_pfm", "says_which"]
 
 # Atom columns are bright and separate in HAADF, so it leads; a detector that is named leads one
-# that is not.
+# that is not. Topography alone is no piezoresponse, and every force microscope stores one.
 PREFERENCE = (
     Signal.HAADF,
     Signal.ADF,
     Signal.ABF,
     Signal.BF,
     Signal.PFM_AMPLITUDE,
-    Signal.UNKNOWN,
     Signal.PFM_PHASE,
+    Signal.UNKNOWN,
     Signal.TOPOGRAPHY,
 )
 PFM_SIGNALS = (Signal.PFM_AMPLITUDE, Signal.PFM_PHASE, Signal.TOPOGRAPHY)

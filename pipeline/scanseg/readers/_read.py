@@ -14,6 +14,7 @@ from scanseg.readers._choice import PFM_SIGNALS, choose, choose_pfm, says_which
 from scanseg.readers._ome_zarr import OME_ZARR, is_image_folder
 from scanseg.readers._registry import HEADER_BYTES, Reader, readers
 from scanseg.readers._safety import library_errors_become_load_errors
+from scanseg.readers._scan import of_other_shape, open_scan
 from scanseg.readers._sidecar import read_sidecar
 
 __all__ = [
@@ -38,7 +39,7 @@ class Contents:
     channels
         Everything image-like, in the order of the file.
     taken
-        The one that ``read`` opens.
+        The one that ``read`` opens, or with which it begins.
     by_rule
         Whether it was taken by the rule, not by a name that was given or noted.
     """
@@ -55,19 +56,26 @@ class Contents:
 
         A channel that was named is taken alone.
         """
-        scan = choose_pfm(self.channels) if self.by_rule else ()
-        is_pfm = any(each.signal in PFM_SIGNALS[:2] for each in scan)
-        return scan if is_pfm else (self.taken,)
+        return choose_pfm(self.channels) if self._is_scan else (self.taken,)
 
     @property
     def warnings(self) -> tuple[str, ...]:
         """Which of several channels belong to the scan."""
-        return says_which(self.of_scan, self.channels) if self.by_rule else ()
+        if not self.by_rule:
+            return ()
+        scan = self.of_scan
+        strangers = of_other_shape(scan, self.channels) if self._is_scan else ()
+        return (*strangers, *says_which(scan, self.channels))
+
+    @property
+    def _is_scan(self) -> bool:
+        return self.by_rule and self.taken.signal in PFM_SIGNALS[:2]
 
     def open(self) -> Micrograph | Stack:
-        """Open the channel that was taken."""
-        said = says_which([self.taken], self.channels) if self.by_rule else ()
-        return self.taken.open(self.path, self.format, warnings=said)
+        """Open the channel that was taken; of a PFM scan all that belong to it."""
+        if self._is_scan:
+            return open_scan(self.of_scan, self.channels, path=self.path, format=self.format)
+        return self.taken.open(self.path, self.format, warnings=self.warnings)
 
     def open_all(self) -> tuple[Micrograph | Stack, ...]:
         """Open every channel."""
@@ -84,15 +92,18 @@ def read(
 
     The format is recognised by the contents. Of several channels the one with the preferred signal
     is taken (HAADF, ADF, ABF, BF, unnamed), retrace before trace, then the largest, then the first;
-    the others are named in ``warnings``. A note beside the file (``scan.tif.scanseg.yaml``) with
-    ``pixel_size_nm``, ``signal`` or ``channel`` overrides the file, and an argument the note.
+    the others are named in ``warnings``. Of a PFM scan it is the amplitude, or the phase, with what
+    was recorded beside it on the same raster in ``companions``; a channel of another shape, or of a
+    single value, is left out with a warning. A note beside the file (``scan.tif.scanseg.yaml``)
+    with ``pixel_size_nm``, ``signal`` or ``channel`` overrides the file, and an argument the note.
 
     Parameters
     ----------
     path
         The file.
     channel
-        Name of a channel (upper and lower case are alike), or its index in ``read_channels``.
+        Name of a channel (upper and lower case are alike), or its index in ``read_channels``; it is
+        taken alone.
     pixel_size_nm
         Calibration, one number or (y, x); overrides the file's own. Without it the file's
         calibration is kept, or None where the file has none. ``metadata["calibration"]`` says where

@@ -113,13 +113,13 @@ def look_at(file: InputFile, settings: InputConfig) -> FileReport:
             format=getattr(error, "format", ""),
             failure=failure_of(error, "read", file.name),
         )
-    failure = _failure(contents, file)
+    warnings, failure = _opened(contents, file)
     return FileReport(
         path,
         "failed" if failure else "ok",
         format=str(contents.taken.metadata.get("layout", contents.format)),
         channels=channels,
-        warnings=contents.warnings,
+        warnings=warnings,
         failure=failure,
     )
 
@@ -153,9 +153,14 @@ def _range(image: Micrograph) -> tuple[float | None, float | None]:
     return (float(finite.min()), float(finite.max())) if finite.size else (None, None)
 
 
-def _failure(contents: Contents, file: InputFile) -> Failure | None:
+def _opened(contents: Contents, file: InputFile) -> tuple[tuple[str, ...], Failure | None]:
+    """What is said of the image that would be taken, and why nothing can come of it."""
     try:
-        check_image(contents.open().frame(0))
+        image = contents.open()
     except Exception as error:
-        return failure_of(error, "check", file.name)
-    return None
+        return contents.warnings, failure_of(error, "check", file.name)
+    try:
+        check_image(image.frame(0))
+    except Exception as error:
+        return image.warnings, failure_of(error, "check", file.name)
+    return image.warnings, None
