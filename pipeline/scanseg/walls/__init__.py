@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from scanseg.walls.classes import split_by_class
     from scanseg.walls.domains import domains_table
     from scanseg.walls.graph import Branch, WallGraph, prune, trace_skeleton
     from scanseg.walls.profile import ProfileFit, fit_profiles
@@ -26,6 +27,7 @@ __all__ = [
     "domains_table",
     "fit_profiles",
     "prune",
+    "split_by_class",
     "trace_lines",
     "trace_skeleton",
     "trace_walls",
@@ -43,6 +45,7 @@ _HOMES = {
     "domains_table": "domains",
     "fit_profiles": "profile",
     "prune": "graph",
+    "split_by_class": "classes",
     "trace_lines": "trace",
     "trace_skeleton": "graph",
     "trace_walls": "result",

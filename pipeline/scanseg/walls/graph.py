@@ -53,7 +53,8 @@ class WallGraph:
     node_px
         (y, x) of the nodes, shape (K, 2).
     degree
-        Ends of branches at each node, shape (K,): 1 for an end point, 3 and more for a junction.
+        Ends of branches at each node, shape (K,): 1 for an end point, 2 where only the class of the
+        wall changes, 3 and more for a junction.
     """
 
     branches: tuple[Branch, ...]

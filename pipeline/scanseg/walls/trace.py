@@ -12,6 +12,7 @@ from pydantic import Field, PositiveFloat
 
 from scanseg.config import Config
 from scanseg.micrograph import FloatImage, Mask, Micrograph, Signal
+from scanseg.walls.classes import split_by_class
 from scanseg.walls.graph import Branch, WallGraph, prune, trace_skeleton
 from scanseg.walls.measure import Measurement, WallLine, measure_walls, smooth_line
 
@@ -27,6 +28,8 @@ class WallTracing(Config):
     """Branches from a junction to a free end are dropped below this length."""
     shortest_px: PositiveFloat = 8.0
     """Lone walls are dropped below this length."""
+    shortest_run_px: PositiveFloat = 12.0
+    """A branch is cut where its class changes, unless the run of a class is shorter than this."""
     half_width_px: PositiveFloat = 3.0
     """Half width w that fits start from."""
     reach_px: PositiveFloat = 10.0
@@ -110,8 +113,10 @@ def trace_lines(
     config = config or WallTracing()
     skeleton = _skeleton(1.0 - probability[0] >= config.threshold)
     skeleton = prune(skeleton, spur_px=config.spur_px, shortest_px=config.shortest_px)
-    graph = trace_skeleton(skeleton)
-    lines = [_expected(branch, probability) for branch in graph.branches]
+    graph, classes = split_by_class(
+        trace_skeleton(skeleton), probability, shortest_run_px=config.shortest_run_px
+    )
+    lines = list(map(_expected, graph.branches, classes))
     measured = measure_walls(
         lines, scan, skeleton, half_width_px=config.half_width_px, reach_px=config.reach_px,
         largest_shift_px=config.largest_shift_px,
@@ -133,11 +138,10 @@ def _seen(line: NDArray[np.float64], probability: FloatImage) -> NDArray[np.floa
     return np.asarray(probability[1:, y, x], np.float64)
 
 
-def _expected(branch: Branch, probability: FloatImage) -> WallLine:
+def _expected(branch: Branch, class_index: int) -> WallLine:
     closed = branch.start < 0
     line = smooth_line(branch.pixels.astype(float), closed=closed)
-    class_index = _smoothed(_seen(line, probability), 3.0).argmax(0) + 1
-    return WallLine(line, class_index, closed)
+    return WallLine(line, np.full(len(line), class_index), closed)
 
 
 def _traced(
@@ -156,9 +160,3 @@ def _traced(
         start=branch.start,
         end=branch.end,
     )
-
-
-def _smoothed(values: NDArray[np.float64], sigma: float) -> NDArray[np.float64]:
-    from scipy import ndimage
-
-    return np.asarray(ndimage.gaussian_filter1d(values, sigma, axis=-1, mode="nearest"))
