@@ -21,7 +21,10 @@ class ModelClass(Config):
 
 
 class Sampling(Config):
-    """The sampling a network was trained at: by spacing of the columns, or by pixel size."""
+    """The sampling a network was trained at: by spacing of the columns, or by pixel size.
+
+    Neither means that images are taken pixel by pixel, as they were measured.
+    """
 
     spacing_px: PositiveFloat | None = None
     """Pixels between nearest columns."""
@@ -29,8 +32,8 @@ class Sampling(Config):
     """Pixel size, for objects whose size matters rather than their spacing."""
 
     @model_validator(mode="after")
-    def _one_of_the_two(self) -> Sampling:
-        if (self.spacing_px is None) == (self.pixel_size_nm is None):
+    def _not_both(self) -> Sampling:
+        if self.spacing_px is not None and self.pixel_size_nm is not None:
             raise ValueError("give either spacing_px or pixel_size_nm")
         return self
 
@@ -79,9 +82,11 @@ class ModelContract(Config):
     sampling: Sampling
     """Sampling of the training images."""
     normalisation: Normalisation = Normalisation()
-    """Input range."""
+    """Input range, of a network that sees one channel."""
     architecture: Architecture = Architecture()
     """The network."""
+    members: PositiveInt = 1
+    """Networks of an ensemble: their logits follow each other in the output."""
     size_multiple_px: PositiveInt = 32
     """Input sides must be multiples of this."""
     halo_px: NonNegativeInt
@@ -89,7 +94,7 @@ class ModelContract(Config):
     temperature: PositiveFloat = 1.0
     """Logits are divided by this, so that probabilities are frequencies on the validation set."""
     threshold: float = Field(default=0.5, gt=0, lt=1)
-    """Probability from which an atom counts as found, chosen on the validation set."""
+    """Probability from which an atom or a wall counts as found, chosen on the validation set."""
     recipe: str
     """File in ``configs/`` that reproduces the weights."""
     seed: int
@@ -98,6 +103,8 @@ class ModelContract(Config):
     """What the network was trained on, one paragraph."""
     figures: dict[str, float] = Field(default_factory=dict)
     """Figures of merit on the validation set."""
+    familiar: dict[str, tuple[float, float]] = Field(default_factory=dict)
+    """Range of each statistic of ``scanseg.inference.familiarity`` over the training data."""
     licence: str = "BSD-3-Clause"
     """Licence of the weights."""
     scanseg_version: str
@@ -107,7 +114,7 @@ class ModelContract(Config):
 
     @property
     def spacing_px(self) -> float:
-        """Pixels of the grid between nearest columns; 12 for a model trained at a pixel size."""
+        """Pixels of the grid between nearest columns; 12 for a model that needs none."""
         return self.sampling.spacing_px or 12.0
 
     @property

@@ -10,9 +10,9 @@ from safetensors.torch import load_file
 from scanseg.bundle import load_model, self_test
 from scanseg.errors import BundleError, ConfigError
 from scanseg.train import fit, read_recipe, train_recipe
+from scanseg.train.atom_patches import SimulatedAtoms
 from scanseg.train.module import SegmentationModule
-from scanseg.train.simulated import SimulatedPatches
-from scanseg.train.validation import validation_patches
+from scanseg.train.task import task_of
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -206,7 +206,7 @@ def test_a_training_is_not_overwritten(trained, tiny_recipe):
 
 def test_patches_depend_on_their_number_only(tiny_recipe):
     recipe = read_recipe(tiny_recipe, overrides=("scene.disorder=1", "native_scale=[0.6, 1.2]"))
-    patches, others = (SimulatedPatches(recipe, range(8)) for _ in range(2))
+    patches, others = (SimulatedAtoms(recipe, range(8)) for _ in range(2))
     first = [patches[number] for number in range(8)]
     for number in (5, 2, 5):
         image, class_map = others[number]
@@ -222,8 +222,7 @@ def test_patches_depend_on_their_number_only(tiny_recipe):
 @pytest.mark.parametrize(("kernel_px", "halo_px"), [(1, 0), (9, 8)])
 def test_the_halo_is_what_the_network_sees(tiny_recipe, n_images, kernel_px, halo_px):
     recipe = read_recipe(tiny_recipe, overrides=(f"validation.n_images={n_images}",))
-    patches = validation_patches(recipe)
-    module = SegmentationModule(recipe, patches)
+    patches = task_of(recipe).validation_set()
     # A kernel of 9 px sees four pixels beyond a cut; halos come in steps of 8.
-    module.network = torch.nn.Conv2d(1, 2, kernel_px, padding=kernel_px // 2)
-    assert fit._halo_px(module, patches, 1.0) == halo_px
+    network = torch.nn.Conv2d(1, 2, kernel_px, padding=kernel_px // 2)
+    assert fit._halo_px(network, patches, 1.0) == halo_px

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from scanseg.errors import ConfigError
-from scanseg.train import Recipe, read_recipe
+from scanseg.train import AtomRecipe, read_recipe
 from scanseg.train.module import learning_rate_factor
 from scanseg.train.recipe import Optimisation
 
@@ -32,7 +32,7 @@ def test_recipes_that_ship_are_valid(path):
 )
 def test_what_is_wrong_is_said(settings, words):
     with pytest.raises(ConfigError, match=words):
-        Recipe.from_settings({"name": "x", **settings})
+        AtomRecipe.from_settings({"name": "x", **settings})
 
 
 def test_all_that_is_wrong_is_said_at_once(tmp_path):

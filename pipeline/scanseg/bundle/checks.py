@@ -73,11 +73,13 @@ def self_test(
             f"{expected.shape} is stored.",
             hint="The files of the model do not belong together: copy the whole folder again.",
         )
-    temperature = model.contract.temperature
-    difference = np.abs(
-        foreground_probability(computed, temperature=temperature)
-        - foreground_probability(expected, temperature=temperature)
+    found, stored = (
+        foreground_probability(
+            each, temperature=model.contract.temperature, n_members=model.contract.members
+        )
+        for each in (computed, expected)
     )
+    difference = np.abs(found - stored)
     return SelfTest(
         float(difference.max()), float(difference.mean()), PRECISION_TOLERANCE[precision]
     )

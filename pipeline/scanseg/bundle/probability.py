@@ -7,18 +7,22 @@ from numpy.typing import NDArray
 
 from scanseg.micrograph import FloatImage
 
-__all__ = ["as_bytes", "foreground_probability"]
+__all__ = ["as_bytes", "foreground_probability", "member_probability"]
 
 
-def foreground_probability(logits: FloatImage, *, temperature: float = 1.0) -> FloatImage:
-    """Softmax over the classes, without the background.
+def foreground_probability(
+    logits: FloatImage, *, temperature: float = 1.0, n_members: int = 1
+) -> FloatImage:
+    """Softmax over the classes, without the background; of an ensemble the mean.
 
     Parameters
     ----------
     logits
-        Shape (N, C, h, w), background first.
+        Shape (N, K C, h, w): C classes of each of K members, background first.
     temperature
         Logits are divided by it (Guo et al., On Calibration of Modern Neural Networks, ICML 2017).
+    n_members
+        K.
 
     Returns
     -------
@@ -30,6 +34,22 @@ def foreground_probability(logits: FloatImage, *, temperature: float = 1.0) -> F
     >>> foreground_probability(np.zeros((1, 2, 1, 1), np.float32)).tolist()
     [[[[0.5]]]]
     """
+    of_members = member_probability(logits, temperature=temperature, n_members=n_members)
+    return of_members[:, 0] if n_members == 1 else of_members.mean(axis=1)
+
+
+def member_probability(
+    logits: FloatImage, *, temperature: float = 1.0, n_members: int = 1
+) -> FloatImage:
+    """What each member of an ensemble says, shape (N, K, C - 1, h, w); see above."""
+    n, n_logits, *sides = logits.shape
+    n_classes = n_logits // n_members
+    each = logits.reshape(n * n_members, n_classes, *sides)
+    probability = _softmax_foreground(each, temperature)
+    return probability.reshape(n, n_members, n_classes - 1, *sides)
+
+
+def _softmax_foreground(logits: FloatImage, temperature: float) -> FloatImage:
     if logits.shape[1] == 2:  # one exponential instead of two, and no sum
         contrast: FloatImage = (logits[:, :1] - logits[:, 1:]) / np.float32(temperature)
         np.exp(np.clip(contrast, -80, 80, out=contrast), out=contrast)

@@ -112,7 +112,12 @@ def example_input(contract: ModelContract, *, seed: int = 0) -> FloatImage:
 
 
 def measure_halo_px(
-    network: nn.Module, tiles: FloatImage, *, multiple_px: int, temperature: float = 1.0
+    network: nn.Module,
+    tiles: FloatImage,
+    *,
+    multiple_px: int,
+    temperature: float = 1.0,
+    n_members: int = 1,
 ) -> int:
     """Margin of a tile whose probabilities depend on what lies outside of it.
 
@@ -131,6 +136,8 @@ def measure_halo_px(
         Input sides must be multiples of this.
     temperature
         Of the softmax.
+    n_members
+        Networks of an ensemble.
 
     Returns
     -------
@@ -148,10 +155,11 @@ def measure_halo_px(
             reference(torch.from_numpy(np.ascontiguousarray(part))).numpy()
             for part in (tiles[..., : 2 * cut], tiles[..., :cut])
         )
-    difference = np.abs(
-        foreground_probability(whole[..., :cut], temperature=temperature)
-        - foreground_probability(half, temperature=temperature)
+    in_whole, in_half = (
+        foreground_probability(part, temperature=temperature, n_members=n_members)
+        for part in (whole[..., :cut], half)
     )
+    difference = np.abs(in_whole - in_half)
     columns = np.quantile(difference, HALO_QUANTILE, axis=(0, 1, 2))
     beyond = np.flatnonzero(columns > HALO_TOLERANCE)
     return -(-int(cut - beyond[0]) // 8) * 8 if beyond.size else 0
@@ -192,7 +200,7 @@ def _on_cpu(network: nn.Module) -> nn.Module:
 
 
 def _check_logits(logits: FloatImage, tiles: FloatImage, contract: ModelContract) -> None:
-    expected = (tiles.shape[0], len(contract.classes), *tiles.shape[2:])
+    expected = (tiles.shape[0], contract.members * len(contract.classes), *tiles.shape[2:])
     if logits.shape != expected:
         raise BundleError(
             f"The network returns {logits.shape} for an input of {tiles.shape}; the contract "

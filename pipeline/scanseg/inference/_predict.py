@@ -8,7 +8,8 @@ from numpy.typing import ArrayLike
 
 from scanseg.bundle import Model
 from scanseg.errors import ConfigError
-from scanseg.inference._segment import Segmentation, segment
+from scanseg.inference._scan import predict_scan
+from scanseg.inference._segment import Segmentation, counts_source, segment
 from scanseg.inference.engines import Engine, open_engine
 from scanseg.inference.prediction import Prediction
 from scanseg.inference.sampling import Spacing, choose_sampling
@@ -35,13 +36,15 @@ def predict(
     Parameters
     ----------
     image
-        A micrograph, or an array of shape (height, width).
+        A micrograph, or an array of shape (height, width). Of a PFM scan all channels are used that
+        the micrograph has: its own and its companions.
     model
         A model, see :func:`scanseg.load_model`.
     pixel_size_nm
         Calibration, one number or (y, x); overrides the image's own.
     grid
-        How the image is sampled for the network; by default this is found out from the image.
+        How an image of atoms is sampled for the network; by default this is found out from the
+        image.
     config
         Tiles and augmentation.
     engine
@@ -59,13 +62,9 @@ def predict(
         )
     measured = as_micrograph(image, pixel_size_nm=pixel_size_nm)
     contract = model.contract
-    if len(contract.channels) != 1:
-        raise ConfigError(
-            f"'{model.name}' needs {len(contract.channels)} channels "
-            f"({', '.join(contract.channels)}), and one image was given.",
-            hint="Choose a model with one channel.",
-        )
     engine = engine or open_engine(model)
+    if contract.task == "walls":
+        return predict_scan(measured, model, engine, config)
     intensity = measure_range(measured.data, contract.normalisation)
     spacing: Spacing | None = None
     found: Segmentation | None = None
@@ -80,7 +79,8 @@ def predict(
     else:
         intensity = replace(intensity, dark_columns=measured.signal.has_dark_columns)
     if found is None:
-        found = segment(measured.data, grid, intensity, engine, contract, config=config)
+        source = counts_source(measured.data, grid, intensity, contract)
+        found = segment(source, grid, engine, contract, config=config)
     return Prediction(
         image=measured,
         model=model,

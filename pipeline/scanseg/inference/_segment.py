@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -10,14 +10,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scanseg.bundle import ModelContract
-from scanseg.bundle.probability import as_bytes, foreground_probability
+from scanseg.bundle.probability import as_bytes, member_probability
 from scanseg.inference.engines import Engine
 from scanseg.inference.settings import InferenceConfig
 from scanseg.inference.tiles import Tile, plan_tiles
 from scanseg.micrograph import FloatImage, RealImage
-from scanseg.preprocess import Grid, IntensityRange, normalise, resample_window
+from scanseg.preprocess import Grid, IntensityRange, Window, normalise, resample_window
 
-__all__ = ["Segmentation", "segment"]
+__all__ = ["Segmentation", "Source", "counts_source", "planes_source", "segment"]
+
+# Network input (channels, height, width) of a window of the grid, which may reach beyond it.
+Source = Callable[[Window], FloatImage]
 
 # (quarter turns, mirrored): the four flips, and all eight symmetries of a square.
 SYMMETRIES = {
@@ -36,18 +39,44 @@ class Segmentation:
     foreground
         Probability x 255 of every class but the background, shape (C - 1, h, w).
     spread
-        Twice the standard deviation x 255 over the symmetries, the largest of the classes, shape
-        (h, w); None without augmentation.
+        Twice the standard deviation x 255 over symmetries and members, the largest of the classes,
+        shape (h, w); None for a single network without augmentation.
     """
 
     foreground: NDArray[np.uint8]
     spread: NDArray[np.uint8] | None
 
 
+def counts_source(
+    data: RealImage, grid: Grid, intensity: IntensityRange, contract: ModelContract
+) -> Source:
+    """Input of a network with one channel, resampled and normalised window by window."""
+
+    def window_of(window: Window) -> FloatImage:
+        sampled = resample_window(data, grid, window, intensity)
+        return normalise(sampled, intensity, contract.normalisation)[None]
+
+    return window_of
+
+
+def planes_source(planes: FloatImage) -> Source:
+    """Windows of input that is there already, shape (channels, height, width)."""
+
+    def window_of(window: Window) -> FloatImage:
+        top, left, height, width = window
+        inner = planes[:, top : top + height, left : left + width]
+        missing = height - inner.shape[1], width - inner.shape[2]
+        if not any(missing):
+            return inner
+        # "symmetric" repeats the border pixel, so that even a one-pixel image can be padded.
+        return np.pad(inner, ((0, 0), (0, missing[0]), (0, missing[1])), mode="symmetric")
+
+    return window_of
+
+
 def segment(
-    data: RealImage,
+    source: Source,
     grid: Grid,
-    intensity: IntensityRange,
     engine: Engine,
     contract: ModelContract,
     *,
@@ -60,12 +89,10 @@ def segment(
 
     Parameters
     ----------
-    data
-        The measured image, shape (height, width), of any real type.
+    source
+        What the network gets to see.
     grid
-        How the network wants it sampled.
-    intensity
-        Its range.
+        Where.
     engine
         What computes logits.
     contract
@@ -82,21 +109,12 @@ def segment(
     symmetries = SYMMETRIES[config.augment]
     result = Segmentation(
         np.empty((len(contract.classes) - 1, *grid.shape), np.uint8),
-        np.empty(grid.shape, np.uint8) if len(symmetries) > 1 else None,
+        np.empty(grid.shape, np.uint8) if len(symmetries) * contract.members > 1 else None,
     )
 
     def compute(batch: tuple[Tile, ...]) -> None:
-        windows = [
-            normalise(
-                resample_window(data, grid, tile.window, intensity),
-                intensity,
-                contract.normalisation,
-            )
-            for tile in batch
-        ]
-        probability, spread = _probability(
-            np.stack(windows)[:, None], engine, symmetries, temperature=contract.temperature
-        )
+        windows = np.stack([source(tile.window) for tile in batch])
+        probability, spread = _probability(windows, engine, symmetries, contract)
         for index, tile in enumerate(batch):
             kept = (..., *tile.kept_of_tile)
             result.foreground[(..., *tile.kept_of_grid)] = as_bytes(probability[index][kept])
@@ -117,31 +135,40 @@ def _probability(
     tiles: FloatImage,
     engine: Engine,
     symmetries: tuple[tuple[int, bool], ...],
-    *,
-    temperature: float,
+    contract: ModelContract,
 ) -> tuple[FloatImage, FloatImage | None]:
-    """Foreground probability (N, C - 1, h, w), mean over symmetries, and its spread (N, h, w)."""
-    views = (
-        _turned_back(
-            foreground_probability(
-                engine.logits(_turned(tiles, *symmetry)), temperature=temperature
-            ),
-            *symmetry,
-        )
-        for symmetry in symmetries
-    )
+    """Foreground probability (N, C - 1, h, w), mean of all views, and its spread (N, h, w).
+
+    Every member of an ensemble has a view of each symmetry.
+    """
+    views = _views(tiles, engine, symmetries, contract)
     first = next(views)
-    if len(symmetries) == 1:
+    n_views = len(symmetries) * contract.members
+    if n_views == 1:
         return first, None
     total, squares = first.copy(), first**2
     for view in views:
         total += view
         squares += view**2
-    mean: FloatImage = total / np.float32(len(symmetries))
-    variance = np.maximum(squares / np.float32(len(symmetries)) - mean**2, 0)
+    mean: FloatImage = total / np.float32(n_views)
+    variance = np.maximum(squares / np.float32(n_views) - mean**2, 0)
     # Probabilities lie within 0 to 1, so a standard deviation is at most 1/2.
     spread: FloatImage = 2 * np.sqrt(variance.max(axis=1))
     return mean, np.minimum(spread, np.float32(1))
+
+
+def _views(
+    tiles: FloatImage, engine: Engine, symmetries: tuple[tuple[int, bool], ...],
+    contract: ModelContract,
+) -> Iterator[FloatImage]:  # fmt: skip
+    for symmetry in symmetries:
+        each = member_probability(
+            engine.logits(_turned(tiles, *symmetry)),
+            temperature=contract.temperature,
+            n_members=contract.members,
+        )
+        for member in range(contract.members):
+            yield _turned_back(each[:, member], *symmetry)
 
 
 def _turned(tiles: FloatImage, turns: int, mirrored: bool) -> FloatImage:

@@ -83,6 +83,7 @@ class TorchEngine:
             contract.architecture,
             n_channels=len(contract.channels),
             n_classes=len(contract.classes),
+            n_members=contract.members,
         )
         load_weights(model, network)
         channels_last: torch.memory_format = torch.channels_last

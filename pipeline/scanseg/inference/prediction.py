@@ -39,11 +39,13 @@ class Prediction:
     spacing
         What was found out about the distance of the columns; None where it was not asked for.
     intensity
-        Range of the image, and from which height on a lone pixel counts as a spike.
+        Range of the image, and from which height on a lone pixel counts as a spike; None for a
+        scan of several channels.
     foreground
         Probability x 255 of every class but the background, on the grid, (C - 1, h, w).
     spread
-        Twice the standard deviation x 255 over the augmentations, on the grid, (h, w), or None.
+        Twice the standard deviation x 255 over augmentations and members of an ensemble, on the
+        grid, (h, w), or None.
     engine
         Library, precision and processor.
     warnings
@@ -54,7 +56,7 @@ class Prediction:
     model: Model
     grid: Grid
     spacing: Spacing | None
-    intensity: IntensityRange
+    intensity: IntensityRange | None
     foreground: NDArray[np.uint8]
     spread: NDArray[np.uint8] | None = None
     engine: str = ""
@@ -78,8 +80,8 @@ class Prediction:
     def uncertainty(self) -> FloatImage:
         """0 where the network is certain, 1 where every class is as probable, shape (H, W).
 
-        The entropy of the probabilities over that of a uniform distribution; with augmentation at
-        least their spread.
+        The entropy of the probabilities over that of a uniform distribution; with augmentation or
+        an ensemble at least their spread.
         """
         return self._stacked(self.uncertainty_rows, np.float32)
 

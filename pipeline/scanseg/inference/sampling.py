@@ -19,7 +19,7 @@ from scipy.spatial import cKDTree
 
 from scanseg.bundle import Model
 from scanseg.bundle.probability import foreground_probability
-from scanseg.inference._segment import Segmentation, segment
+from scanseg.inference._segment import Segmentation, counts_source, segment
 from scanseg.inference.engines import Engine
 from scanseg.inference.peaks import find_peaks
 from scanseg.inference.settings import InferenceConfig
@@ -257,8 +257,8 @@ class _Judge:
             probability = [self._seen(grid, window) for window in windows]
         elif max(grid.shape) <= WHOLE_PX:
             whole = segment(
-                self._image.data, grid, self.intensity, self._engine, self._contract,
-                config=InferenceConfig(),
+                counts_source(self._image.data, grid, self.intensity, self._contract),
+                grid, self._engine, self._contract, config=InferenceConfig(),
             )  # fmt: skip
             probability = [whole.foreground.astype(np.float32) / np.float32(255)]
         else:

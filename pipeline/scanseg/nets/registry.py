@@ -49,7 +49,9 @@ def network_names() -> tuple[str, ...]:
     return tuple(sorted(_BUILDERS))
 
 
-def build_network(architecture: Architecture, *, n_channels: int, n_classes: int) -> nn.Module:
+def build_network(
+    architecture: Architecture, *, n_channels: int, n_classes: int, n_members: int = 1
+) -> nn.Module:
     """Build a network with random weights.
 
     Parameters
@@ -60,6 +62,8 @@ def build_network(architecture: Architecture, *, n_channels: int, n_classes: int
         Input channels.
     n_classes
         Output channels: logits of the classes, background first.
+    n_members
+        Networks of an ensemble; their logits follow each other.
 
     Raises
     ------
@@ -72,6 +76,13 @@ def build_network(architecture: Architecture, *, n_channels: int, n_classes: int
     >>> sum(weights.numel() for weights in network.parameters()) < 1_000_000
     True
     """
+    if n_members > 1:
+        from scanseg.nets.ensemble import Ensemble
+
+        return Ensemble(
+            build_network(architecture, n_channels=n_channels, n_classes=n_classes)
+            for _ in range(n_members)
+        )
     builder = _BUILDERS.get(architecture.name)
     if builder is None:
         raise ConfigError(

@@ -25,6 +25,7 @@ from scanseg.simulate.piezoresponse import (
     resonance,
 )
 from scanseg.simulate.relief import Surface, draw_surface, scan_topography
+from scanseg.simulate.resolved import resolved_walls
 from scanseg.simulate.stem import Range
 from scanseg.simulate.wall_lines import Wall, WallClass, contrast_at, draw_walls, zero_lines
 
@@ -91,7 +92,7 @@ class PfmScene(Config):
     """Scales drift, jumps, dirt and background; 0 is a perfect instrument."""
     wall_radius_px: PositiveFloat = 1.5
     """Half the width of a wall in the class map."""
-    visible_contrast: NonNegativeFloat = 1.5
+    visible_contrast: NonNegativeFloat = 2.0
     """Change of response across a wall, in s.d. of the noise, from which it is in the class map."""
 
 
@@ -108,7 +109,8 @@ class SimulatedPfm:
     walls
         All walls of the part that was measured, faint ones included.
     class_map
-        0 background, 1 ferroelectric wall, 2 ferroelastic wall, 255 a wall too faint to tell.
+        0 background, 1 ferroelectric wall, 2 ferroelastic wall, 255 a wall too faint to tell. A
+        lamella narrower than the tip is one line in it, see ``resolved_walls``.
     polarity
         +1 where the polarisation points up, -1 where down; int8.
     pixel_size_nm
@@ -340,10 +342,13 @@ def _scan(scene: _Scene, rng: np.random.Generator, config: PfmScene) -> Simulate
 
     noise = scene.noise * typical
     walls = tuple(_walls(scene, response, noise, measured_rows))
+    half_width_px = scene.tip.half_width_px
     class_map = draw_walls(
-        walls, response.shape, radius_px=config.wall_radius_px,
+        resolved_walls(walls, response, half_width_px=half_width_px, noise=noise),
+        response.shape,
+        radius_px=config.wall_radius_px,
         visible_contrast=config.visible_contrast,
-    )  # fmt: skip
+    )
     class_map[n_measured:] = 0
     scale = scene.amplitude_pm / max(float(np.median(np.abs(measured[::2, ::2]))), 1e-9)
     images: dict[Channel, FloatImage] = {
@@ -363,7 +368,7 @@ def _scan(scene: _Scene, rng: np.random.Generator, config: PfmScene) -> Simulate
         class_map=class_map,
         polarity=np.where(scene.domains.level[inner] >= 0, 1, -1).astype(np.int8),
         pixel_size_nm=scene.pixel_size_nm,
-        wall_half_width_px=scene.tip.half_width_px,
+        wall_half_width_px=half_width_px,
         noise=noise,
         description=scene.description,
     )

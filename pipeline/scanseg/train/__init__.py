@@ -8,12 +8,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from scanseg.train.recipe import Recipe, read_recipe
+from scanseg.train.recipe import AtomRecipe, Recipe, WallRecipe, read_recipe
 
 if TYPE_CHECKING:
     from scanseg.bundle import Model
 
-__all__ = ["Recipe", "read_recipe", "train_recipe"]
+__all__ = ["AtomRecipe", "Recipe", "WallRecipe", "read_recipe", "train_recipe"]
 
 
 def train_recipe(

@@ -93,15 +93,17 @@ def mirror_border(
     """Replace a strip along one border by the mirror image of what lies beside it.
 
     Images are padded like that when a network runs over them, and columns at their border must be
-    found beside their own reflection. The strip itself is left out of the loss.
+    found beside their own reflection. The strip itself is left out of the loss. The image may have
+    channels before its height and width.
     """
     depth = int(rng.integers(1, deepest_px + 1))
     turn = int(rng.integers(4))
-    image, class_map = np.rot90(image, turn), np.rot90(class_map, turn)
+    image, class_map = np.rot90(image, turn, (-2, -1)), np.rot90(class_map, turn)
     padding = ((depth, 0), (0, 0))
-    image = np.pad(image[depth:], padding, mode="symmetric")
+    channels = ((0, 0),) * (image.ndim - 2)
+    image = np.pad(image[..., depth:, :], (*channels, *padding), mode="symmetric")
     class_map = np.pad(class_map[depth:], padding, constant_values=IGNORED)
     return (
-        np.ascontiguousarray(np.rot90(image, -turn)),
+        np.ascontiguousarray(np.rot90(image, -turn, (-2, -1))),
         np.ascontiguousarray(np.rot90(class_map, -turn)),
     )

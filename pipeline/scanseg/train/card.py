@@ -43,33 +43,38 @@ def draw_reliability(calibration: NDArray[np.float64], path: Path) -> None:
     axes = figure.subplots()
     axes.plot([0, 1], [0, 1], color="0.6", lw=1)
     axes.plot(calibration[:, 0], calibration[:, 1], "o-", color="#d1495b", lw=1)
-    axes.set(xlabel="stated probability", ylabel="frequency of atom", aspect="equal")
+    axes.set(xlabel="stated probability", ylabel="frequency", aspect="equal")
     figure.savefig(path, dpi=110)
 
 
 def write_card(
-    contract: ModelContract, recipe: Recipe, calibration: NDArray[np.float64], *, steps: int
+    contract: ModelContract,
+    recipe: Recipe,
+    described_input: str,
+    calibration: NDArray[np.float64],
+    *,
+    steps: int,
 ) -> str:
     """Model card in Markdown."""
     figures = "\n".join(f"| {name} | {value:.4g} |" for name, value in contract.figures.items())
     bins = "\n".join(f"| {p:.3f} | {f:.3f} | {n:.4f} |" for p, f, n in calibration)
     seen = steps * recipe.batch
-    classes = ", ".join(contract.class_names)
+    classes = ", ".join(contract.class_names[1:])
+    members = f", {contract.members} of them, averaged" if contract.members > 1 else ""
     return f"""# {contract.name}
 
 Finds {classes} in {contract.modality} images. Version {contract.version}, licence
 {contract.licence}.
 
-**Input.** One channel, brought to about {recipe.spacing_px:g} pixels between nearest columns, 0 at
-the mean of the surroundings ({recipe.normalisation.window_px:g} px, Gaussian) and 1 a standard
-deviation above it. Columns are bright in it: images in which they are dark are turned over first.
+**Network.** {contract.architecture.name}{members}.
+
+**Input and score.** {described_input}
 
 **Training.** {contract.data} {seen:,} patches of {recipe.patch_px}² pixels ({steps:,} steps of
 {recipe.batch}), seed {contract.seed}. The recipe: `scanseg train configs/{contract.recipe}`.
 
 **Figures of merit** on {recipe.validation.n_images} simulated validation images (seed
-{recipe.validation.seed}, never trained on; threshold and temperature were chosen on them). F1
-counts visible columns within a quarter of the spacing.
+{recipe.validation.seed}, never trained on; threshold and temperature were chosen on them).
 
 | figure | value |
 |---|---|
@@ -77,11 +82,10 @@ counts visible columns within a quarter of the spacing.
 
 **Calibration** (temperature {contract.temperature:.2f}; over pixels of the validation set)
 
-| stated probability | frequency of atom | share of pixels |
+| stated probability | frequency | share of pixels |
 |---|---|---|
 {bins}
 
-**Limits.** Columns closer than about 2.2 times their width are one peak to it. Contamination,
-amorphous material and holes are background by intention. It has never seen a measured image while
-it was trained: look at the overlays before you believe a new material.
+**Limits.** It has never seen a measured image while it was trained: look at the overlays before you
+believe a new material.
 """

@@ -2,35 +2,37 @@
 
 from __future__ import annotations
 
+import copy
 import csv
 import logging
 import os
 import warnings
 from collections.abc import Iterator
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 from torch.utils.data import DataLoader, Sampler, TensorDataset
 
 from scanseg import __version__
-from scanseg.bundle import Model, load_weights, measure_halo_px, save_bundle
-from scanseg.contract import ModelContract, Sampling
+from scanseg.bundle import (
+    Model,
+    foreground_probability,
+    load_weights,
+    measure_halo_px,
+    save_bundle,
+)
+from scanseg.contract import ModelContract
 from scanseg.errors import ConfigError
 from scanseg.micrograph import FloatImage
+from scanseg.nets.ensemble import Ensemble
+from scanseg.train.calibration import best_threshold, fit_temperature, reliability
 from scanseg.train.card import draw_curves, draw_reliability, write_card
-from scanseg.train.module import SegmentationModule
+from scanseg.train.module import SegmentationModule, finished_snapshots
 from scanseg.train.recipe import Recipe, read_recipe
-from scanseg.train.simulated import Patch, SimulatedPatches
-from scanseg.train.validation import (
-    best_threshold,
-    fit_temperature,
-    reliability,
-    score_detection,
-    validation_patches,
-)
+from scanseg.train.task import Examples, Patch, task_of
 
 from pytorch_lightning import Trainer, seed_everything  # isort: skip - module.py prepared it
 from pytorch_lightning.callbacks import (  # isort: skip
@@ -105,9 +107,10 @@ def train_recipe(
             f"{output} holds an earlier training.",
             hint="Go on with it (--resume), or choose another folder.",
         )
-    training = SimulatedPatches(recipe, range(recipe.steps * recipe.batch))
+    task = task_of(recipe)
+    training = task.patches(range(recipe.steps * recipe.batch))
     seed_everything(recipe.seed, verbose=False)
-    patches = validation_patches(recipe)
+    patches = task.validation_set()
     module = SegmentationModule(recipe, patches, budget_s=budget_s)
     if start_from is not None:
         load_weights(start_from, module.network)
@@ -116,9 +119,9 @@ def train_recipe(
     _keep_metrics(output, before_step=done)
     loaders = _loaders(recipe, training, patches, done)
     _fit(_trainer(recipe, output), module, loaders, last if resume else None)
-    steps = _load_best(module, output)
+    network, steps = _kept_network(module, output)
     draw_curves(_keep_metrics(output), output / "curves.png")
-    return _export(module, recipe, path.name, patches, output / recipe.name, steps=steps)
+    return _export(network, recipe, path.name, patches, output / recipe.name, steps=steps)
 
 
 def _trainer(recipe: Recipe, output: Path) -> Trainer:
@@ -134,6 +137,8 @@ def _trainer(recipe: Recipe, output: Path) -> Trainer:
             folder, filename="last", save_on_train_epoch_end=False, enable_version_counter=False
         ),
     ]  # fmt: skip
+    if settings.snapshots > 1:
+        callbacks.append(_Snapshots(folder))
     if settings.ema_decay:
         callbacks.append(EMAWeightAveraging(decay=settings.ema_decay))
     if recipe.validation.patience:
@@ -156,6 +161,25 @@ def _trainer(recipe: Recipe, output: Path) -> Trainer:
     )
 
 
+class _Snapshots(Callback):
+    """Stores a member of the ensemble whenever the schedule has run through."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def on_train_batch_end(self, trainer: Trainer, pl_module: SegmentationModule, *_: Any) -> None:  # type: ignore[override]
+        """Lightning calls this after each step."""
+        for number in range(finished_snapshots(pl_module.progress, pl_module.recipe.optimisation)):
+            path = _member_path(self._folder, number)
+            if not path.exists():
+                trainer.save_checkpoint(path)
+                log.info("stored member %d at step %d", number, trainer.global_step)
+
+
+def _member_path(folder: Path, number: int) -> Path:
+    return folder / f"member_{number}.ckpt"
+
+
 class _From(Sampler[int]):
     """Numbers from ``first`` on, with the length of all: Lightning counts from the beginning.
 
@@ -174,16 +198,16 @@ class _From(Sampler[int]):
 
 
 def _loaders(
-    recipe: Recipe, training: SimulatedPatches, validation: list[Patch], done: int
+    recipe: Recipe, training: Examples, validation: list[Patch], done: int
 ) -> tuple[DataLoader[Any], DataLoader[Any]]:
     """Batches of training, after ``done`` steps, and of validation."""
-    image = np.stack([patch.image[None] for patch in validation])
+    image = np.stack([patch.image for patch in validation])
     class_map = np.stack([patch.class_map for patch in validation]).astype(np.int64)
     return (
         DataLoader(
             training,
             batch_size=recipe.batch,
-            sampler=_From(done * recipe.batch, len(training)),
+            sampler=_From(done * recipe.batch, recipe.steps * recipe.batch),
             num_workers=recipe.workers,
             persistent_workers=recipe.workers > 0,
             prefetch_factor=4 if recipe.workers else None,
@@ -218,14 +242,26 @@ def _one_thread(_: int) -> None:
         os.nice(2)
 
 
-def _load_best(module: SegmentationModule, output: Path) -> int:
-    """Load the checkpoint with the best validation, and say after how many steps it was taken."""
-    best = output / "checkpoints" / "best.ckpt"
-    stored = torch.load(best, weights_only=True, map_location="cpu")
+def _kept_network(module: SegmentationModule, output: Path) -> tuple[nn.Module, int]:
+    """The network with the best validation, or the ensemble; and how many steps it took."""
+    folder = output / "checkpoints"
+    n_members = module.recipe.optimisation.snapshots
+    if n_members == 1:
+        steps = _load(module, folder / "best.ckpt")
+        log.info("kept the weights of step %d", steps)
+        return module.network, steps
+    members = []
+    steps = 0
+    for number in range(n_members):
+        steps = _load(module, _member_path(folder, number))
+        members.append(copy.deepcopy(module.network))
+    return Ensemble(members), steps
+
+
+def _load(module: SegmentationModule, checkpoint: Path) -> int:
+    stored = torch.load(checkpoint, weights_only=True, map_location="cpu")
     module.load_state_dict(stored["state_dict"])
-    steps = int(stored["global_step"])
-    log.info("kept the weights of step %d", steps)
-    return steps
+    return int(stored["global_step"])
 
 
 def _keep_metrics(output: Path, *, before_step: int | None = None) -> list[dict[str, str]]:
@@ -258,57 +294,60 @@ def _keep_metrics(output: Path, *, before_step: int | None = None) -> list[dict[
 
 
 def _export(
-    module: SegmentationModule, recipe: Recipe, recipe_name: str, patches: list[Patch],
-    folder: Path, *, steps: int,
+    network: nn.Module, recipe: Recipe, recipe_name: str, patches: list[Patch], folder: Path, *,
+    steps: int,
 ) -> Model:  # fmt: skip
     """Calibrate on the validation set, and write the bundle."""
-    logits = _logits(module, patches)
-    temperature = fit_temperature(patches, logits)
-    probability = [_foreground(each / temperature) for each in logits]
-    threshold = best_threshold(patches, probability)
-    score = score_detection(patches, probability, threshold=threshold)
+    task = task_of(recipe)
+    n_members = recipe.optimisation.snapshots
+    logits = _logits(network, patches)
+    temperature = fit_temperature(patches, logits, n_members=n_members)
+    probability = [
+        foreground_probability(each[None], temperature=temperature, n_members=n_members)[0]
+        for each in logits
+    ]
+    threshold = best_threshold(
+        lambda candidate: task.score(patches, probability, threshold=candidate)["f1"]
+    )
+    score = task.score(patches, probability, threshold=threshold)
     calibration = reliability(patches, probability)
     contract = ModelContract(
         name=recipe.name,
         version=recipe.version,
-        task="atoms",
-        modality="STEM",
         classes=recipe.classes,
-        sampling=Sampling(spacing_px=recipe.spacing_px),
-        normalisation=recipe.normalisation,
         architecture=recipe.architecture,
-        halo_px=_halo_px(module, patches, temperature),
+        members=n_members,
+        halo_px=_halo_px(network, patches, temperature, n_members),
         temperature=temperature,
         threshold=threshold,
         recipe=recipe_name,
         seed=recipe.seed,
-        data="Images of scanseg's own STEM simulator only; no measured image was used.",
-        figures={f"validation_{name}": round(value, 4) for name, value in asdict(score).items()},
+        figures={f"validation_{name}": round(value, 4) for name, value in score.items()},
+        familiar=task.familiar(patches, probability),
         scanseg_version=__version__,
+        **task.contract_fields(),
     )
     draw_reliability(calibration, folder.parent / "reliability.png")
-    card = write_card(contract, recipe, calibration, steps=steps)
-    return save_bundle(folder, contract, module.network, card=card)
+    card = write_card(contract, recipe, task.describe_input(), calibration, steps=steps)
+    return save_bundle(folder, contract, network, card=card)
 
 
-def _logits(module: SegmentationModule, patches: list[Patch]) -> list[FloatImage]:
-    module.eval()
+def _logits(network: nn.Module, patches: list[Patch]) -> list[FloatImage]:
+    network.eval()
     with torch.inference_mode():
         return [
-            module(torch.from_numpy(patch.image[None, None])).float().numpy()[0]
-            for patch in patches
+            network(torch.from_numpy(patch.image[None])).float().numpy()[0] for patch in patches
         ]
 
 
-def _foreground(logits: FloatImage) -> FloatImage:
-    shifted = np.exp(logits - logits.max(0))
-    return np.asarray(1.0 - shifted[0] / shifted.sum(0), np.float32)
-
-
-def _halo_px(module: SegmentationModule, patches: list[Patch], temperature: float) -> int:
+def _halo_px(
+    network: nn.Module, patches: list[Patch], temperature: float, n_members: int = 1
+) -> int:
     """Margin of a tile, measured on pairs of patches side by side."""
     # An odd one is left over; a single one stands beside itself.
     pairs = list(zip(patches[0:16:2], patches[1:16:2], strict=False)) or [(patches[0], patches[0])]
-    tiles = np.stack([np.concatenate([a.image, b.image], axis=1)[None] for a, b in pairs])
-    module.eval()
-    return measure_halo_px(module.network, tiles, multiple_px=16, temperature=temperature)
+    tiles = np.stack([np.concatenate([a.image, b.image], axis=2) for a, b in pairs])
+    network.eval()
+    return measure_halo_px(
+        network, tiles, multiple_px=16, temperature=temperature, n_members=n_members
+    )

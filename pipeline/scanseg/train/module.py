@@ -4,27 +4,40 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
+from scanseg.micrograph import FloatImage
 from scanseg.nets import build_network, prepare_torchvision
 from scanseg.train.losses import SegmentationLoss
 from scanseg.train.recipe import Optimisation, Recipe
-from scanseg.train.simulated import Patch
-from scanseg.train.validation import score_detection
+from scanseg.train.task import Example, Patch, task_of
 
 prepare_torchvision()
 
 from pytorch_lightning import LightningModule  # noqa: E402 - after its operators were registered
 
-__all__ = ["SegmentationModule", "learning_rate_factor"]
+__all__ = ["SegmentationModule", "finished_snapshots", "learning_rate_factor"]
+
+
+def finished_snapshots(progress: float, settings: Optimisation) -> int:
+    """How many members are trained when a part ``progress`` of the training is done."""
+    n = settings.snapshots
+    if progress >= 1.0 or n == 1:
+        return n if progress >= 1.0 else 0
+    return 0 if progress < 0.5 else 1 + int((progress - 0.5) / 0.5 * (n - 1))
 
 
 def learning_rate_factor(progress: float, settings: Optimisation) -> float:
     """Learning rate over its highest value when a part ``progress`` of the training is done."""
+    if settings.snapshots > 1:
+        number = min(finished_snapshots(progress, settings), settings.snapshots - 1)
+        length = 0.5 if number == 0 else 0.5 / (settings.snapshots - 1)
+        start = 0.0 if number == 0 else 0.5 + (number - 1) * length
+        progress = (progress - start) / length
     if progress < settings.warmup:
         return max(progress / settings.warmup, 0.01)
     if settings.schedule == "constant":
@@ -47,15 +60,20 @@ class SegmentationModule(LightningModule):
     """
 
     def __init__(
-        self, recipe: Recipe, validation: list[Patch], *, budget_s: float | None = None
+        self, recipe: Recipe, validation: Sequence[Patch], *, budget_s: float | None = None
     ) -> None:
         super().__init__()
         self.recipe = recipe
-        network = build_network(recipe.architecture, n_channels=1, n_classes=len(recipe.classes))
+        self.task = task_of(recipe)
+        network = build_network(
+            recipe.architecture,
+            n_channels=len(self.task.channels),
+            n_classes=len(recipe.classes),
+        )
         self.network: nn.Module = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.loss = SegmentationLoss(recipe.loss)
-        self._validation = validation
-        self._probability: list[Any] = []
+        self._validation = list(validation)
+        self._probability: list[FloatImage] = []
         self._budget_s = budget_s
         self._spent_s = 0.0
         self._since = time.monotonic()
@@ -72,20 +90,30 @@ class SegmentationModule(LightningModule):
         return done if self._budget_s is None else max(done, self.spent_s / self._budget_s)
 
     def forward(self, image: Tensor) -> Tensor:
-        """Logits (N, C, h, w) of images (N, 1, h, w)."""
+        """Logits (N, C, h, w) of images (N, channels, h, w)."""
         return torch.as_tensor(self.network(image.contiguous(memory_format=torch.channels_last)))
 
-    def training_step(self, batch: tuple[Tensor, Tensor], _: int) -> Tensor:
+    def training_step(self, batch: Example, _: int) -> Tensor:
         """Loss of a batch of patches and class maps."""
         factor = learning_rate_factor(self.progress, self.recipe.optimisation)
         for group in self.trainer.optimizers[0].param_groups:
             group["lr"] = factor * self.recipe.optimisation.learning_rate
         image, class_map = batch
-        loss: Tensor = self.loss(self(image), class_map)
+        loss = self._loss(image, class_map)
         self.log("train_loss", loss, prog_bar=True, on_step=True, on_epoch=False)
         if self.progress >= 1.0 or self.global_step + 1 >= self.recipe.steps:
             self.trainer.should_stop = True  # and what this last step gives will be validated
         return loss
+
+    def _loss(self, image: Tensor, class_map: Tensor) -> Tensor:
+        """Loss of the logits, and of those of side outputs."""
+        weight = self.recipe.loss.deep_supervision
+        all_logits = getattr(self.network, "all_logits", None)
+        if not weight or all_logits is None:
+            return torch.as_tensor(self.loss(self(image), class_map))
+        fused, *sides = all_logits(image.contiguous(memory_format=torch.channels_last))
+        of_sides = torch.stack([self.loss(each, class_map) for each in sides]).mean()
+        return torch.as_tensor(self.loss(fused, class_map) + weight * of_sides)
 
     def on_train_start(self) -> None:
         """Start the clock."""
@@ -95,22 +123,20 @@ class SegmentationModule(LightningModule):
         """Forget the last validation."""
         self._probability = []
 
-    def validation_step(self, batch: tuple[Tensor, Tensor], _: int) -> None:
+    def validation_step(self, batch: Example, _: int) -> None:
         """Loss of validation patches; their probabilities are kept for the score."""
         image, class_map = batch
         logits = self(image).float()
         self.log("validation_loss", self.loss(logits, class_map), on_epoch=True)
-        foreground = 1.0 - torch.softmax(logits, 1)[:, 0]
-        self._probability += list(foreground.cpu().numpy().astype(np.float32))
+        self._probability += list(torch.softmax(logits, 1)[:, 1:].cpu().numpy())
 
     def on_validation_epoch_end(self) -> None:
-        """Score detection over the whole set."""
+        """Score the whole set."""
         if len(self._probability) != len(self._validation):
             return  # Lightning's check of a single batch before the training
-        score = score_detection(self._validation, self._probability, threshold=0.5)
-        self.log("validation_f1", score.f1, prog_bar=True)
-        self.log("validation_f1_clear", score.f1_clear)
-        self.log("validation_rms_px", score.rms_px)
+        score = self.task.score(self._validation, self._probability, threshold=0.5)
+        for name, value in score.items():
+            self.log(f"validation_{name}", value, prog_bar=name == "f1")
         self.log("progress", float(self.progress))
 
     def configure_optimizers(self) -> torch.optim.Optimizer:

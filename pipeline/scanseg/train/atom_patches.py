@@ -1,4 +1,4 @@
-"""Simulated patches for training and validation, the same for the same seed and number.
+"""Simulated patches of atom columns, the same for the same seed and number.
 
 Patch *n* of a seed depends on nothing else: not on the process that draws it, nor on the patches
 before it. So a training that was interrupted goes on with exactly the patches it would have seen.
@@ -19,21 +19,20 @@ from scanseg.preprocess import Grid, Window, measure_range, normalise, resample_
 from scanseg.simulate.stem import simulate
 from scanseg.train.augment import augment, build_augmentation, mirror_border
 from scanseg.train.labels import draw_labels
-from scanseg.train.recipe import Recipe
+from scanseg.train.recipe import AtomRecipe
+from scanseg.train.task import Example, Patch
 
-__all__ = ["Patch", "SimulatedPatches", "draw_patch"]
+__all__ = ["AtomPatch", "SimulatedAtoms", "draw_patch"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Patch:
-    """A training example and the truth behind its class map.
+class AtomPatch(Patch):
+    """A patch and the columns behind its class map.
 
     Parameters
     ----------
-    image
-        Network input, shape (height, width).
-    class_map
-        Shape (height, width), uint8.
+    image, class_map
+        See ``Patch``.
     position_px
         Columns in the patch, shape (N, 2), on its own pixels.
     visible
@@ -44,15 +43,13 @@ class Patch:
         Signal-to-noise ratio of a typical visible column; nan for none.
     """
 
-    image: FloatImage
-    class_map: NDArray[np.uint8]
     position_px: NDArray[np.float64]
     visible: NDArray[np.bool_]
     spacing_px: float
     snr: float
 
 
-def draw_patch(rng: np.random.Generator, recipe: Recipe) -> Patch:
+def draw_patch(rng: np.random.Generator, recipe: AtomRecipe) -> AtomPatch:
     """Simulate an image at some sampling, and bring it to the grid and range of a network."""
     side = recipe.patch_px
     low, high = recipe.native_scale
@@ -76,8 +73,8 @@ def draw_patch(rng: np.random.Generator, recipe: Recipe) -> Patch:
         recipe.labels,
     )
     snr = simulated.snr[simulated.visible]
-    return Patch(
-        image=normalise(sampled, intensity, recipe.normalisation),
+    return AtomPatch(
+        image=normalise(sampled, intensity, recipe.normalisation)[None],
         class_map=class_map,
         position_px=position,
         visible=simulated.visible,
@@ -86,7 +83,7 @@ def draw_patch(rng: np.random.Generator, recipe: Recipe) -> Patch:
     )
 
 
-class SimulatedPatches(Dataset[tuple[torch.Tensor, torch.Tensor]]):
+class SimulatedAtoms(Dataset[Example]):
     """Patches of a recipe, drawn when they are asked for.
 
     Parameters
@@ -97,7 +94,7 @@ class SimulatedPatches(Dataset[tuple[torch.Tensor, torch.Tensor]]):
         Which patches of the recipe's stream.
     """
 
-    def __init__(self, recipe: Recipe, numbers: Sequence[int]) -> None:
+    def __init__(self, recipe: AtomRecipe, numbers: Sequence[int]) -> None:
         self._recipe = recipe
         self._numbers = numbers
         self._augmentation = build_augmentation(recipe.augmentation, recipe.normalisation)
@@ -105,7 +102,7 @@ class SimulatedPatches(Dataset[tuple[torch.Tensor, torch.Tensor]]):
     def __len__(self) -> int:
         return len(self._numbers)
 
-    def __getitem__(self, index: int) -> tuple[torch.Tensor, torch.Tensor]:
+    def __getitem__(self, index: int) -> Example:
         """Network input (1, height, width) and class map (height, width)."""
         number = self._numbers[index]
         recipe = self._recipe
@@ -113,7 +110,7 @@ class SimulatedPatches(Dataset[tuple[torch.Tensor, torch.Tensor]]):
         patch = draw_patch(rng, recipe)
         seed = (recipe.seed * 1_000_003 + number) % 2**31
         image, class_map = augment(
-            patch.image, patch.class_map, self._augmentation, recipe.normalisation, seed=seed
+            patch.image[0], patch.class_map, self._augmentation, recipe.normalisation, seed=seed
         )
         if rng.uniform() < recipe.mirrored_border:
             image, class_map = mirror_border(image, class_map, rng, deepest_px=32)

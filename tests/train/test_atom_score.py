@@ -3,14 +3,10 @@
 import numpy as np
 import pytest
 
+from scanseg.train.atom_patches import AtomPatch
+from scanseg.train.atom_score import score_detection
+from scanseg.train.calibration import best_threshold, fit_temperature, reliability
 from scanseg.train.labels import IGNORED
-from scanseg.train.simulated import Patch
-from scanseg.train.validation import (
-    best_threshold,
-    fit_temperature,
-    reliability,
-    score_detection,
-)
 
 SHAPE = (96, 120)
 
@@ -28,8 +24,8 @@ def bumps(position, heights):
 
 
 def patch_of(position, *, visible=None, snr=20.0, class_map=None):
-    return Patch(
-        image=np.zeros(SHAPE, np.float32),
+    return AtomPatch(
+        image=np.zeros((1, *SHAPE), np.float32),
         class_map=np.zeros(SHAPE, np.uint8) if class_map is None else class_map,
         position_px=position,
         visible=np.ones(len(position), bool) if visible is None else visible,
@@ -83,7 +79,8 @@ def test_the_threshold_parts_columns_from_the_rest():
     wrong = truth[::2] + 6.0
     heights = np.r_[np.full(len(truth), 0.75), np.full(len(wrong), 0.45)]
     map_ = bumps(np.concatenate([truth, wrong]), heights)
-    found = best_threshold([patch_of(truth)], [map_])
+    patch = patch_of(truth)
+    found = best_threshold(lambda at: score_detection([patch], [map_], threshold=at).f1)
     # Smoothing by a pixel lowers a top of width 3 by a tenth: 0.41 and 0.68.
     assert 0.40 < found < 0.68
 
@@ -97,7 +94,7 @@ def test_the_temperature_is_found():
     patches = [patch_of(np.empty((0, 2)), class_map=class_map) for class_map in class_maps]
     # 31,000 pixels of 0.2 nats information each fix it to about 1 %.
     assert fit_temperature(patches, logits) == pytest.approx(1.6, rel=0.05)
-    probability = [1 / (1 + np.exp(-m)) for m in margin]
+    probability = [1 / (1 + np.exp(-m))[None] for m in margin]
     for stated, frequency, share in reliability(patches, probability):
         # Binomial, four standard deviations of the smallest bin.
         assert frequency == pytest.approx(stated, abs=4 * np.sqrt(0.25 / (share * 30_960)))

@@ -1,0 +1,131 @@
+"""A PFM scan to network input: amplitude, phase and topography as six planes.
+
+Amplitude is compressed around its median, because a few bright grains or particles would otherwise
+push all the rest into the dark. The phase has no fixed zero and may flip by any angle near 180°,
+so it is turned until the two polarities lie at 0° and 180°, and given as cosine and sine, which
+know no wrap. Multiplied by the amplitude they are once more the response, quiet where the phase is
+noise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from scipy import ndimage
+
+from scanseg.errors import ScansegError
+from scanseg.micrograph import FloatImage, RealImage, Signal
+
+__all__ = ["SCAN_PLANES", "scan_planes"]
+
+SCAN_PLANES = (
+    "amplitude", "phase_cos", "phase_sin", "response_cos", "response_sin", "topography",
+)  # fmt: skip
+
+# Relief wider than this is the shape of the sample, not of its domains.
+RELIEF_PX = 16.0
+LARGEST_RELIEF = 4.0
+
+
+def scan_planes(channels: Mapping[Signal, RealImage]) -> FloatImage:
+    """Network input of a scan.
+
+    Parameters
+    ----------
+    channels
+        Amplitude in any unit, phase in degrees, topography in any unit, those of them that there
+        are, each of shape (height, width); NaN where nothing was measured.
+
+    Returns
+    -------
+    planes
+        Shape (6, height, width), in the order of ``SCAN_PLANES``. What is missing is 0, in every
+        plane.
+
+    Raises
+    ------
+    ScansegError
+        When there is neither amplitude nor phase.
+
+    Examples
+    --------
+    >>> amplitude = np.array([[1.0, 1.0, 0.0, 1.0]])
+    >>> phase = np.array([[-20.0, -20.0, 70.0, 160.0]])
+    >>> planes = scan_planes({Signal.PFM_AMPLITUDE: amplitude, Signal.PFM_PHASE: phase})
+    >>> abs(planes[3, 0].round(2)).tolist(), bool(planes[3, 0, 0] == -planes[3, 0, 3])
+    ([1.0, 1.0, 0.0, 1.0], True)
+    """
+    amplitude, phase_deg = channels.get(Signal.PFM_AMPLITUDE), channels.get(Signal.PFM_PHASE)
+    topography = channels.get(Signal.TOPOGRAPHY)
+    if amplitude is None and phase_deg is None:
+        raise ScansegError(
+            "The scan has neither an amplitude nor a phase, and topography alone shows no walls.",
+            hint="Choose channels of the piezoresponse, or another file.",
+        )
+    like = amplitude if amplitude is not None else phase_deg
+    assert like is not None
+    planes = np.zeros((len(SCAN_PLANES), *like.shape), np.float32)
+    size = np.ones(like.shape, np.float32)
+    if amplitude is not None:
+        size = _compressed(amplitude)
+        planes[0] = 2.0 * (size - 1.0)
+    if phase_deg is not None:
+        turned = _aligned(np.asarray(phase_deg, np.float32), size)
+        planes[1], planes[2] = turned.real, turned.imag
+        planes[3], planes[4] = size * turned.real, size * turned.imag
+    if topography is not None:
+        planes[5] = _relief(topography)
+    return np.nan_to_num(planes, copy=False, posinf=0.0, neginf=0.0)
+
+
+def _compressed(amplitude: RealImage) -> FloatImage:
+    """2 A / (A + median): 0 without response, 1 at the median, never above 2."""
+    finite = np.asarray(amplitude, np.float32)
+    measured = finite[np.isfinite(finite)]
+    if not measured.size:
+        return np.full(amplitude.shape, np.nan, np.float32)
+    # Some instruments store an amplitude with an offset, so that noise goes below zero.
+    offset = min(float(np.percentile(measured, 0.5)), 0.0)
+    median = max(float(np.median(measured)) - offset, float(np.finfo(np.float32).tiny))
+    size = np.maximum(finite - np.float32(offset), 0) / np.float32(median)
+    return np.asarray(2.0 - 2.0 / (1.0 + size), np.float32)
+
+
+def _aligned(
+    phase_deg: FloatImage, size: FloatImage
+) -> np.ndarray[tuple[int, ...], np.dtype[np.complex64]]:
+    """Phase factor, turned so that both polarities are near the real axis.
+
+    Doubled angles are alike for both, and their mean, weighted by the amplitude, is the axis.
+    """
+    factor = np.exp(1j * np.deg2rad(phase_deg)).astype(np.complex64)
+    weighted = size**2 * factor**2
+    axis = np.angle(np.nansum(weighted)) / 2
+    return np.asarray(factor * np.complex64(np.exp(-1j * axis)))
+
+
+def _relief(topography: RealImage) -> FloatImage:
+    """Height above the surroundings in robust standard deviations; rows have no offsets."""
+    height = np.array(topography, np.float32)
+    measured = np.isfinite(height)
+    if not measured.any():
+        return height
+    rows = np.full(height.shape[0], np.float32(0))
+    some = measured.any(1)
+    rows[some] = np.nanmedian(height[some], axis=1)
+    height -= rows[:, None]
+    filled = np.where(measured, height, 0).astype(np.float32)
+    weight = measured.astype(np.float32)
+    around = _blurred(filled) / np.maximum(_blurred(weight), 1e-3)
+    relief = height - around
+    spread = float(np.median(np.abs(relief[measured]))) * 1.4826
+    if spread <= 0:
+        return np.zeros_like(relief)
+    return np.clip(relief / np.float32(spread), -LARGEST_RELIEF, LARGEST_RELIEF)
+
+
+def _blurred(image: FloatImage) -> FloatImage:
+    return np.asarray(
+        ndimage.gaussian_filter(image, RELIEF_PX, mode="nearest", truncate=2.5), np.float32
+    )

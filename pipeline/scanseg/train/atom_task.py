@@ -1,0 +1,71 @@
+"""Training for atom columns in STEM images."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from scanseg.contract import Sampling
+from scanseg.micrograph import FloatImage
+from scanseg.train.atom_patches import AtomPatch, SimulatedAtoms, draw_patch
+from scanseg.train.atom_score import score_detection
+from scanseg.train.recipe import AtomRecipe
+from scanseg.train.task import Examples
+
+__all__ = ["AtomTask"]
+
+
+class AtomTask:
+    """See ``scanseg.train.task.Task``."""
+
+    channels = ("intensity",)
+
+    def __init__(self, recipe: AtomRecipe) -> None:
+        self._recipe = recipe
+
+    def patches(self, numbers: Sequence[int]) -> Examples:
+        """Simulated images."""
+        return SimulatedAtoms(self._recipe, numbers)
+
+    def validation_set(self) -> list[AtomPatch]:
+        """Simulated images that are not trained on."""
+        seed, number = self._recipe.validation.seed, self._recipe.validation.n_images
+        return [draw_patch(np.random.default_rng((seed, n)), self._recipe) for n in range(number)]
+
+    def score(
+        self, patches: list[AtomPatch], probability: list[FloatImage], *, threshold: float
+    ) -> dict[str, float]:
+        """Detection of columns, class-free."""
+        foreground = [each.sum(0) for each in probability]
+        return asdict(score_detection(patches, foreground, threshold=threshold))
+
+    def contract_fields(self) -> dict[str, Any]:
+        """Sampling by spacing."""
+        return {
+            "task": "atoms",
+            "modality": "STEM",
+            "channels": self.channels,
+            "sampling": Sampling(spacing_px=self._recipe.spacing_px),
+            "normalisation": self._recipe.normalisation,
+            "data": "Images of scanseg's own STEM simulator only; no measured image was used.",
+        }
+
+    def familiar(
+        self, patches: list[AtomPatch], probability: list[FloatImage]
+    ) -> dict[str, tuple[float, float]]:
+        """Nothing: what is unlike a crystal shows in the spacing."""
+        return {}
+
+    def describe_input(self) -> str:
+        """Grid, range, and what counts as found."""
+        recipe = self._recipe
+        return f"""\
+One channel, brought to about {recipe.spacing_px:g} pixels between nearest columns, 0 at
+the mean of the surroundings ({recipe.normalisation.window_px:g} px, Gaussian) and 1 a standard
+deviation above it. Columns are bright in it: images in which they are dark are turned over first.
+F1 counts visible columns within a quarter of the spacing. Columns closer than about 2.2 times
+their width are one peak to it. Contamination, amorphous material and holes are background by
+intention."""
