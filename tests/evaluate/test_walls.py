@@ -1,165 +1,115 @@
+"""Figures of merit gathered over scans with known mistakes."""
+
+import json
+
 import numpy as np
 import pytest
 
-from scanseg.evaluate import (
-    SkeletonScore,
-    cl_dice,
-    class_confusion,
-    displacement_error_px,
-    position_error_px,
-    score_skeleton,
-    skeleton_of_lines,
-)
+from scanseg.evaluate import WallScan, WallScoring, score_walls
+from scanseg.simulate import PfmScene, simulate_pfm
+
+SHAPE = (70, 90)
+NO_CURVES = WallScoring(n_thresholds=0)
 
 
-def horizontal(y, *, start=5.0, end=54.0):
-    return np.array([[y, start], [y, end]])
+def drawn(*walls):
+    """Class map of (class, row, first column, last column)."""
+    class_map = np.zeros(SHAPE, np.uint8)
+    for number, row, start, end in walls:
+        class_map[row - 1 : row + 2, start : end + 1] = number
+    return class_map
 
 
-def circle(radius, centre=(30.0, 41.0)):
-    angle = np.linspace(0, 2 * np.pi, 200)
-    return np.array(centre) + radius * np.stack([np.sin(angle), np.cos(angle)], 1)
+def test_each_class_has_its_own_figures():
+    truth = drawn((1, 20, 10, 70), (2, 50, 10, 70))
+    found = drawn((1, 22, 10, 70), (1, 50, 10, 39), (2, 50, 40, 70))
+    scores = score_walls([WallScan(found, truth)], config=NO_CURVES)
+    first, second = scores.classes
+    assert first.at_px[1].recall == 0
+    assert first.at_px[2].recall == 1
+    # 61 px are right and some 30 belong to the other class.
+    assert first.at_px[2].precision == pytest.approx(2 / 3, abs=0.02)
+    assert second.at_px[2].recall == pytest.approx(0.5, abs=0.03)
+    assert second.length_error == pytest.approx(-0.5, abs=0.03)
+    assert scores.every.at_px[2].f1 == 1
+    length = scores.confusion_px
+    assert length[2, 1] == pytest.approx(length[2, 2], rel=0.1)
+    assert length[1, 2] == 0
 
 
-def skeleton(*lines, shape=(60, 80)):
-    return skeleton_of_lines(lines, shape)
+def test_radii_in_nm_follow_the_pixel_size():
+    truth, found = drawn((1, 20, 10, 70)), drawn((1, 22, 10, 70))
+    config = WallScoring(radii_nm=(19.0, 21.0), n_thresholds=0)
+    tall = score_walls([WallScan(found, truth, pixel_size_nm=(10.0, 3.0))], config=config)
+    # Thinning bends the last pixel of a line.
+    f1 = [score.f1 for score in tall.classes[0].at_nm.values()]
+    assert f1 == pytest.approx([0, 1], abs=0.02)
+    assert score_walls([WallScan(found, truth)], config=config).classes[0].at_nm == {}
 
 
-def brute_force_pairs(found, truth, radius):
-    """Most pairs by augmenting paths, one at a time: the slow, plain way."""
-    f, t = np.argwhere(found), np.argwhere(truth)
-    near = [np.flatnonzero(np.hypot(*(t - p).T) <= radius) for p in f]
-    owner = {}
-
-    def place(n, tried):
-        for m in near[n]:
-            if m not in tried:
-                tried.add(m)
-                if m not in owner or place(owner[m], tried):
-                    owner[m] = n
-                    return True
-        return False
-
-    return sum(place(n, set()) for n in range(len(f)))
-
-
-def test_a_line_matches_within_the_radius_and_not_beyond():
-    truth = skeleton(horizontal(20))
-    for shift, radius, f1 in [(0, 1, 1), (2, 2, 1), (2, 1, 0), (3, 3, 1)]:
-        found = skeleton(horizontal(20 + shift))
-        assert score_skeleton(found, truth, radius=radius).f1 == f1
-
-
-def test_half_a_line_is_half_the_recall():
-    truth = skeleton(horizontal(20, start=0, end=79))
-    found = skeleton(horizontal(21, start=0, end=39))
-    score = score_skeleton(found, truth, radius=1)
-    assert (score.precision, score.recall) == (1, 0.5)
-
-
-def test_a_thick_line_is_not_true_all_over():
-    truth = skeleton(horizontal(20))
-    thick = truth | np.roll(truth, 1, 0) | np.roll(truth, -1, 0)
-    assert score_skeleton(thick, truth, radius=2).precision == pytest.approx(1 / 3)
-
-
-def test_the_radius_can_be_in_nanometres_and_pixels_need_not_be_square():
-    truth, found = skeleton(horizontal(20)), skeleton(horizontal(22))
-    assert score_skeleton(found, truth, radius=20, pixel_size=(10, 3)).f1 == 1
-    assert score_skeleton(found, truth, radius=19, pixel_size=(10, 3)).f1 == 0
-    assert score_skeleton(found.T, truth.T, radius=6, pixel_size=(10, 3)).f1 == 1
-
-
-def test_as_many_pairs_as_there_can_be():
-    rng = np.random.default_rng(0)
-    for _ in range(5):
-        found, truth = rng.uniform(size=(2, 17, 23)) < 0.2
-        score = score_skeleton(found, truth, radius=2)
-        assert score.n_matched == brute_force_pairs(found, truth, 2)
-
-
-def test_a_faint_wall_may_be_found_or_missed():
-    truth, faint = skeleton(horizontal(20)), skeleton(horizontal(40))
-    without = score_skeleton(truth, truth, radius=2, ignored=faint)
-    with_it = score_skeleton(truth | faint, truth, radius=2, ignored=faint)
-    assert without.f1 == with_it.f1 == 1
-    assert score_skeleton(truth | np.roll(faint, 5, 0), truth, radius=2, ignored=faint).f1 < 1
-
-
-def test_nothing_found_where_nothing_is():
-    nothing = np.zeros((20, 30), bool)
-    assert score_skeleton(nothing, nothing, radius=2).f1 == 1
-    assert score_skeleton(~nothing, nothing, radius=2).precision == 0
-    assert cl_dice(nothing, nothing) == 1
-    assert cl_dice(~nothing, nothing) == 0
-
-
-def test_scores_of_images_add():
-    total = SkeletonScore(3, 4, 6) + SkeletonScore(1, 4, 2)
-    assert (total.precision, total.recall) == (0.5, 0.5)
-
-
-def test_confusion_is_by_length():
-    truth, found = np.zeros((2, 60, 80), np.uint8)
-    truth[skeleton(horizontal(20, start=0, end=79))] = 1
-    truth[skeleton(np.array([[30.0, 10], [50, 30]]))] = 2
-    found[skeleton(horizontal(21, start=0, end=39))] = 1
-    found[skeleton(horizontal(19, start=40, end=79))] = 2
-    found[skeleton(horizontal(58, start=0, end=9))] = 1
-    length = class_confusion(found, truth, n_classes=3, radius_px=2)
-    expected = [
-        [0, 9, 0],
-        [0, 39.5, 39.5],
-        [20 * np.sqrt(2), 0, 0],
-    ]
-    np.testing.assert_allclose(length, expected, atol=1e-9)
-
-
-def test_cl_dice_counts_gaps_and_not_thickness():
-    truth = np.zeros((40, 101), bool)
-    truth[18:23] = True
-    thin = np.zeros_like(truth)
-    thin[20] = True
-    assert cl_dice(thin, truth) == pytest.approx(1, abs=0.03)  # thinning shortens the ends
-    gap = thin.copy()
-    gap[:, 40:60] = False
-    assert cl_dice(gap, truth) == pytest.approx(2 * 0.8 / 1.8, abs=0.03)
-
-
-def test_a_skeleton_is_one_pixel_wide():
-    line = skeleton(circle(20))
-    neighbours = sum(
-        np.roll(line, (i, j), (0, 1)) for i in (-1, 0, 1) for j in (-1, 0, 1) if (i, j) != (0, 0)
+def test_what_is_too_faint_to_tell_counts_neither_way():
+    truth = drawn((1, 20, 10, 70), (255, 50, 10, 70))
+    with_it = score_walls(
+        [WallScan(drawn((1, 20, 10, 70), (2, 50, 10, 70)), truth)], config=NO_CURVES
     )
-    assert set(neighbours[line]) == {2}
-    outside = skeleton(circle(20, centre=(0, 0)))
-    assert outside.any()
+    without = score_walls([WallScan(drawn((1, 20, 10, 70)), truth)], config=NO_CURVES)
+    for scores in (with_it, without):
+        assert scores.every.at_px[2].f1 == 1
+        assert scores.every.length_error == 0
+        assert (scores.pieces_error, scores.loops_error) == (0, 0)
+        assert scores.end_points.count_error == 0
+        assert scores.adapted_rand_error == 0
 
 
-def test_a_shifted_wall_has_its_offset():
-    offset = position_error_px([horizontal(20.37)], [horizontal(20)], reach_px=2)
-    # Along +x with y downward, the right-hand side is +y.
-    np.testing.assert_allclose(offset, 0.37, atol=1e-9)
-    turned = position_error_px([horizontal(20.37)], [horizontal(20)[::-1]], reach_px=2)
-    np.testing.assert_allclose(turned, -0.37, atol=1e-9)
+def test_lines_tell_the_position_error():
+    line = np.stack([np.full(60, 20.3), np.arange(10.0, 70.0)], 1)
+    scan = WallScan(
+        drawn((1, 20, 10, 69)), drawn((1, 20, 10, 69)),
+        found_lines={1: [line]}, truth_lines={1: [line - (0.3, 0.0)]},
+    )  # fmt: skip
+    scores = score_walls([scan], config=NO_CURVES)
+    np.testing.assert_allclose(scores.classes[0].offset_px, 0.3, atol=1e-9)
+    assert len(scores.classes[1].offset_px) == 0
 
 
-def test_a_larger_circle_is_off_by_its_radius_all_round():
-    offset = position_error_px([circle(20.6)], [circle(20)])
-    # Chords of 200 points lie inside their circle by 2.5e-3 px.
-    np.testing.assert_allclose(np.abs(offset), 0.6, atol=0.01)
-    assert len(offset) == pytest.approx(2 * np.pi * 20, abs=2)
+def test_scans_are_pooled_and_the_answer_is_json():
+    truth = drawn((1, 20, 10, 70))
+    probability = np.zeros((3, *SHAPE), np.float32)
+    probability[1] = np.where(truth == 1, 0.9, 0.05)
+    probability[0] = 1 - probability[1]
+    scans = [
+        WallScan(truth, truth, probability=probability),
+        WallScan(np.zeros_like(truth), truth, pixel_size_nm=(4.0, 5.0)),
+    ]
+    scores = score_walls(scans)
+    assert scores.n_scans == 2
+    assert scores.classes[0].at_px[1].recall == 0.5
+    assert scores.classes[0].curve.ods == 1
+    assert scores.classes[0].calibration.expected_error == pytest.approx(0.053, abs=0.005)
+    table = scores.table()
+    assert list(table["class"]) == ["ferroelectric", "ferroelastic", "all"]
+    said = json.loads(json.dumps(scores.as_dict(), allow_nan=False))
+    assert said["classes"][0]["recall_1px"] == 0.5
+    assert said["classes"][1]["length_error"] is None
 
 
-def test_what_was_not_found_has_no_offset():
-    offset = position_error_px([horizontal(20, end=29)], [horizontal(20)])
-    assert np.isnan(offset).mean() == pytest.approx(0.5, abs=0.04)
-    assert np.isnan(position_error_px([], [horizontal(20)])).all()
+def test_a_simulated_truth_agrees_with_itself():
+    config = PfmScene(layouts={"twins": 1}, partial_fraction=0.0)
+    scans = [simulate_pfm(np.random.default_rng(n), shape=(96, 144), config=config) for n in (3, 4)]
+    scores = score_walls(
+        [
+            WallScan(np.where(each.class_map == 255, 0, each.class_map), each.class_map)
+            for each in scans
+        ],
+        config=NO_CURVES,
+    )
+    for each in (*scores.classes, scores.every):
+        # Where faint walls were cut out, thinning ends a pixel or two elsewhere.
+        assert each.at_px[2].f1 > 0.98
 
 
-def test_displacements_are_compared_where_the_wall_was():
-    before, after = [circle(15)], [circle(18)]
-    found_before, found_after = [circle(15.2)], [circle(18.1)]
-    error = displacement_error_px(found_before, found_after, before, after)
-    sign = np.sign(position_error_px(after, before, reach_px=10))
-    np.testing.assert_allclose(error * sign, -0.1, atol=0.01)
+def test_shapes_must_agree():
+    with pytest.raises(ValueError, match="shape"):
+        score_walls([WallScan(np.zeros((4, 5), np.uint8), np.zeros((5, 4), np.uint8))])
+    with pytest.raises(ValueError, match="no scan"):
+        score_walls([])

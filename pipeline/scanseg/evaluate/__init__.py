@@ -2,28 +2,66 @@
 
 from __future__ import annotations
 
+from scanseg.evaluate.calibration import Calibration, measure_calibration
+from scanseg.evaluate.curves import (
+    CurveSummary,
+    ThresholdCurve,
+    measure_curve,
+    summarise_curves,
+)
 from scanseg.evaluate.limits import cramer_rao_bound_px, isolated_bound_px
+from scanseg.evaluate.lines import displacement_error_px, position_error_px
 from scanseg.evaluate.matching import Matches, match_positions
-from scanseg.evaluate.walls import (
+from scanseg.evaluate.regions import adapted_rand_error, polarity_agreement, regions_of
+from scanseg.evaluate.skeletons import (
     SkeletonScore,
-    cl_dice,
     class_confusion,
-    displacement_error_px,
-    position_error_px,
+    class_skeleton_of_lines,
     score_skeleton,
     skeleton_of_lines,
+    wall_skeleton,
 )
+from scanseg.evaluate.topology import (
+    Nodes,
+    NodeScore,
+    betti_numbers,
+    cl_dice,
+    nodes_of,
+    score_nodes,
+)
+from scanseg.evaluate.walls import ClassScore, WallScan, WallScores, WallScoring, score_walls
 
 __all__ = [
+    "Calibration",
+    "ClassScore",
+    "CurveSummary",
     "Matches",
+    "NodeScore",
+    "Nodes",
     "SkeletonScore",
+    "ThresholdCurve",
+    "WallScan",
+    "WallScores",
+    "WallScoring",
+    "adapted_rand_error",
+    "betti_numbers",
     "cl_dice",
     "class_confusion",
+    "class_skeleton_of_lines",
     "cramer_rao_bound_px",
     "displacement_error_px",
     "isolated_bound_px",
     "match_positions",
+    "measure_calibration",
+    "measure_curve",
+    "nodes_of",
+    "polarity_agreement",
     "position_error_px",
+    "regions_of",
+    "score_nodes",
     "score_skeleton",
+    "score_walls",
     "skeleton_of_lines",
+    "summarise_curves",
+    "wall_skeleton",
 ]

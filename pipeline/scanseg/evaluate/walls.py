@@ -1,319 +1,410 @@
-"""Found domain walls against true ones: skeletons pixel by pixel, lines to a fraction of one.
-
-Skeletons are boolean images of lines one pixel wide, connected over corners. Both sides of a
-comparison must be thinned alike (``skeleton_of_lines``, ``skimage.morphology.skeletonize``): along
-a diagonal, a skeleton has 0.7 pixels a pixel of length and a staircase 1.4.
-"""
+"""All figures of merit of domain walls, gathered over a set of scans."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import reduce
+from operator import add
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field, NonNegativeInt, PositiveFloat
 
-from scanseg.micrograph import Mask
+from scanseg.config import Config
+from scanseg.evaluate.calibration import Calibration, measure_calibration
+from scanseg.evaluate.curves import CurveSummary, measure_curve, summarise_curves
+from scanseg.evaluate.lines import Line, position_error_px
+from scanseg.evaluate.regions import adapted_rand_error, regions_of
+from scanseg.evaluate.skeletons import (
+    ClassImage,
+    SkeletonScore,
+    class_confusion,
+    excused,
+    pixel_lengths,
+    score_skeleton,
+    wall_skeleton,
+)
+from scanseg.evaluate.topology import NodeScore, betti_numbers, cl_dice, nodes_of, score_nodes
+from scanseg.micrograph import FloatImage, Mask
 
-__all__ = [
-    "SkeletonScore",
-    "class_confusion",
-    "cl_dice",
-    "displacement_error_px",
-    "position_error_px",
-    "score_skeleton",
-    "skeleton_of_lines",
-]
+if TYPE_CHECKING:
+    import pandas as pd
 
-Line = NDArray[np.float64]  # ordered (y, x), shape (N, 2)
+__all__ = ["ClassScore", "WallScan", "WallScores", "WallScoring", "score_walls"]
 
-
-@dataclass(frozen=True, slots=True)
-class SkeletonScore:
-    """Pixels of F found and T true skeletons; M pairs match one to one.
-
-    Parameters
-    ----------
-    n_matched, n_found, n_truth
-        M, F and T.
-    """
-
-    n_matched: int
-    n_found: int
-    n_truth: int
-
-    @property
-    def precision(self) -> float:
-        """Share of what was found that is true; 1 where nothing was found."""
-        return self.n_matched / self.n_found if self.n_found else 1.0
-
-    @property
-    def recall(self) -> float:
-        """Share of what is true that was found; 1 where there is nothing to find."""
-        return self.n_matched / self.n_truth if self.n_truth else 1.0
-
-    @property
-    def f1(self) -> float:
-        """Harmonic mean of precision and recall."""
-        total = self.n_found + self.n_truth
-        return 2 * self.n_matched / total if total else 1.0
-
-    def __add__(self, other: SkeletonScore) -> SkeletonScore:
-        """Score of two images together."""
-        return SkeletonScore(
-            self.n_matched + other.n_matched,
-            self.n_found + other.n_found,
-            self.n_truth + other.n_truth,
-        )
+CLASS_NAMES = ("background", "ferroelectric", "ferroelastic")
+# Thinned lines lie up to 0.7 px off, and those of thick masks as far on the other side.
+CL_DICE_PX = 2
 
 
-def score_skeleton(
-    found: Mask,
-    truth: Mask,
-    *,
-    radius: float,
-    pixel_size: tuple[float, float] = (1.0, 1.0),
-    ignored: Mask | None = None,
-) -> SkeletonScore:
-    """Match skeleton pixels one to one: as many pairs within a radius as there can be.
+class WallScoring(Config):
+    """How walls are scored."""
+
+    radii_px: tuple[PositiveFloat, ...] = (1.0, 2.0, 3.0)
+    """Largest distances of a pair of skeleton pixels."""
+    radii_nm: tuple[PositiveFloat, ...] = (25.0, 50.0, 100.0)
+    """The same in nm, for scans whose pixel size is known."""
+    curve_radius_px: PositiveFloat = 2.0
+    """Largest distance of a pair for curves over thresholds, and for lengths taken for another."""
+    n_thresholds: NonNegativeInt = 99
+    """Thresholds of probability maps; 0 leaves the curves out."""
+    node_radius_px: PositiveFloat = Field(default=3.0)
+    """Largest distance of a pair of junctions or end points."""
+    spur_px: PositiveFloat = 6.0
+    """Spurs of thinning below this length are dropped before junctions are counted."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class WallScan:
+    """A scan to be scored, of shape (height, width).
 
     Parameters
     ----------
     found, truth
-        Skeletons, shape (height, width).
-    radius
-        Largest distance of a pair, in the unit of ``pixel_size``.
-    pixel_size
-        (y, x): left out for a radius in pixels, ``pixel_size_nm`` for one in nm.
-    ignored
-        Walls that need not be found and may be: found pixels within the radius of one, and of no
-        true wall that is still free, do not count.
+        Class maps, or skeletons with the class of each pixel: 0 background, then the classes. What
+        is 255 in the truth is a wall that may be found and need not be.
+    pixel_size_nm
+        (y, x), or None.
+    probability
+        Of every class, background first, shape (C, height, width): for curves and calibration.
+    found_lines, truth_lines
+        Walls of each class to a fraction of a pixel: for position errors.
+    """
 
-    Notes
-    -----
-    A distance transform would let one true pixel vouch for many found ones, which flatters thick
-    and doubled lines.
+    found: ClassImage
+    truth: ClassImage
+    pixel_size_nm: tuple[float, float] | None = None
+    probability: FloatImage | None = None
+    found_lines: Mapping[int, Sequence[Line]] = field(default_factory=dict)
+    truth_lines: Mapping[int, Sequence[Line]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ClassScore:
+    """Figures of merit of one class of walls, or of all together.
+
+    Parameters
+    ----------
+    name
+        Of the class; ``all`` for all together.
+    at_px, at_nm
+        Matched skeleton pixels by radius.
+    length_found_px, length_truth_px
+        Of the skeletons; what was found on a wall too faint to tell is left out.
+    cl_dice
+        Mean over the scans that have, or claim, such walls.
+    curve
+        Over thresholds; None without probabilities.
+    calibration
+        Of the probabilities; None without them.
+    offset_px
+        How far found walls lie off the true ones, see ``position_error_px``, those that were found,
+        shape (N,).
+    """
+
+    name: str
+    at_px: Mapping[float, SkeletonScore]
+    at_nm: Mapping[float, SkeletonScore]
+    length_found_px: float
+    length_truth_px: float
+    cl_dice: float
+    curve: CurveSummary | None
+    calibration: Calibration | None
+    offset_px: NDArray[np.float64]
+
+    @property
+    def length_error(self) -> float:
+        """Found length over true length, minus 1; NaN where there is nothing to find."""
+        true = self.length_truth_px
+        return self.length_found_px / true - 1.0 if true else float("nan")
+
+    def as_dict(self) -> dict[str, Any]:
+        """One row of a table; what could not be measured is None."""
+        row: dict[str, Any] = {"class": self.name}
+        for unit, scores in (("px", self.at_px), ("nm", self.at_nm)):
+            for radius, score in scores.items():
+                row[f"f1_{radius:g}{unit}"] = score.f1
+                row[f"precision_{radius:g}{unit}"] = score.precision
+                row[f"recall_{radius:g}{unit}"] = score.recall
+        row |= {
+            "cl_dice": self.cl_dice,
+            "length_truth_px": self.length_truth_px,
+            "length_found_px": self.length_found_px,
+            "length_error": self.length_error,
+        }
+        if self.curve is not None:
+            row |= {
+                "ods": self.curve.ods,
+                "ods_threshold": self.curve.ods_threshold,
+                "ois": self.curve.ois,
+                "average_precision": self.curve.average_precision,
+            }
+        if self.calibration is not None:
+            row |= {"ece": self.calibration.expected_error, "brier": self.calibration.brier}
+        if len(self.offset_px):
+            row |= {
+                "offset_mean_px": float(self.offset_px.mean()),
+                "offset_sd_px": float(self.offset_px.std()),
+            }
+        return {key: _or_none(value) for key, value in row.items()}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class WallScores:
+    """Figures of merit of a set of scans.
+
+    Parameters
+    ----------
+    n_scans
+        How many.
+    classes
+        Of each class of walls.
+    every
+        Of all walls together, whatever class they were given.
+    confusion_px
+        Length by true and by found class, see ``class_confusion``.
+    junctions, end_points
+        Matched nodes of the wall graphs.
+    pieces_error, loops_error
+        Mean over the scans of the error of the Betti numbers: pieces of walls, and loops.
+    adapted_rand_error
+        Of the domains that the walls enclose: mean over the scans.
+    """
+
+    n_scans: int
+    classes: tuple[ClassScore, ...]
+    every: ClassScore
+    confusion_px: NDArray[np.float64]
+    junctions: NodeScore
+    end_points: NodeScore
+    pieces_error: float
+    loops_error: float
+    adapted_rand_error: float
+
+    def table(self) -> pd.DataFrame:
+        """One row a class, and one for all walls together."""
+        import pandas as pd
+
+        return pd.DataFrame([each.as_dict() for each in (*self.classes, self.every)])
+
+    def as_dict(self) -> dict[str, Any]:
+        """Everything, for JSON."""
+        nodes = {"junctions": self.junctions, "end_points": self.end_points}
+        whole = {
+            "pieces_error": _or_none(self.pieces_error),
+            "loops_error": _or_none(self.loops_error),
+            "adapted_rand_error": _or_none(self.adapted_rand_error),
+        }
+        return {
+            "n_scans": self.n_scans,
+            "classes": [each.as_dict() for each in (*self.classes, self.every)],
+            "confusion_px": self.confusion_px.round(3).tolist(),
+            **{
+                name: {
+                    "found": score.n_found,
+                    "truth": score.n_truth,
+                    "matched": score.n_matched,
+                    "rms_px": _or_none(score.rms_px),
+                }
+                for name, score in nodes.items()
+            },
+            **whole,
+        }
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Thinned:
+    """A scan with its skeletons; ``ignored`` are true walls too faint to tell."""
+
+    scan: WallScan
+    found: ClassImage
+    truth: ClassImage
+    ignored: Mask
+
+
+def score_walls(
+    scans: Sequence[WallScan],
+    *,
+    class_names: Sequence[str] = CLASS_NAMES,
+    config: WallScoring | None = None,
+) -> WallScores:
+    """Score the walls of a set of scans, pooled: a long wall counts as much as many short ones.
+
+    Parameters
+    ----------
+    scans
+        At least one.
+    class_names
+        By index, background first.
+    config
+        How.
 
     Examples
     --------
-    >>> truth = np.zeros((20, 30), bool)
-    >>> truth[10] = True
-    >>> score_skeleton(np.roll(truth, 2, axis=0), truth, radius=2).f1
-    1.0
-    >>> doubled = truth | np.roll(truth, 2, axis=0)
-    >>> score_skeleton(doubled, truth, radius=2).precision
-    0.5
+    >>> truth = np.zeros((40, 60), np.uint8)
+    >>> truth[20] = 1
+    >>> scores = score_walls([WallScan(np.roll(truth, 2, axis=0), truth)])
+    >>> scores.classes[0].at_px[1.0].f1, scores.classes[0].at_px[2.0].f1
+    (0.0, 1.0)
     """
-    found_at, truth_at = _positions(found, pixel_size), _positions(truth, pixel_size)
-    partner = _partners(found_at, truth_at, radius)
-    n_matched = int((partner >= 0).sum())
-    n_excused = 0
-    if ignored is not None and ignored.any() and len(found_at):
-        from scipy.spatial import cKDTree
-
-        away, _ = cKDTree(_positions(ignored, pixel_size)).query(found_at[partner < 0])
-        n_excused = int((away <= radius + 1e-9).sum())
-    return SkeletonScore(n_matched, len(found_at) - n_excused, len(truth_at))
-
-
-def class_confusion(
-    found: NDArray[np.uint8], truth: NDArray[np.uint8], *, n_classes: int, radius_px: float
-) -> NDArray[np.float64]:
-    """Length of true walls of each class that was found as each class.
-
-    Parameters
-    ----------
-    found, truth
-        Skeletons with the class of each pixel, 0 where there is none, shape (height, width).
-    n_classes
-        Classes, background included.
-    radius_px
-        Largest distance of a matching pair.
-
-    Returns
-    -------
-    length_px
-        Shape (n_classes, n_classes), by true and by found class. Column 0 is what was missed; row 0
-        is what was found and is not there.
-    """
-    n_pixels = (truth > 0) & (truth < n_classes), (found > 0) & (found < n_classes)
-    truth_at, found_at = (np.argwhere(mask) for mask in n_pixels)
-    partner = _partners(found_at.astype(float), truth_at.astype(float), radius_px)
-    length: NDArray[np.float64] = np.zeros((n_classes, n_classes))
-    matched = np.flatnonzero(partner >= 0)
-    true_class, found_class = truth[tuple(truth_at.T)], found[tuple(found_at.T)]
-    weight = _pixel_lengths(n_pixels[0])[tuple(truth_at.T)]
-    np.add.at(
-        length,
-        (true_class[partner[matched]], found_class[matched]),
-        weight[partner[matched]],
+    if not scans:
+        raise ValueError("there is no scan to score")
+    config = config or WallScoring()
+    thin = [_thin(scan, len(class_names)) for scan in scans]
+    numbers = range(1, len(class_names))
+    confusion = sum(
+        class_confusion(
+            each.found, np.where(each.ignored, 255, each.truth).astype(np.uint8),
+            n_classes=len(class_names), radius_px=config.curve_radius_px,
+        )
+        for each in thin
+    )  # fmt: skip
+    junctions, ends = zip(*(_score_graph(each, config) for each in thin), strict=True)
+    wholes = [(each.found > 0, _whole(each)) for each in thin]
+    betti = [(betti_numbers(found), betti_numbers(true)) for found, true in wholes]
+    return WallScores(
+        n_scans=len(thin),
+        classes=tuple(_score_class(thin, (n,), class_names[n], config) for n in numbers),
+        every=_score_class(thin, tuple(numbers), "all", config),
+        confusion_px=np.asarray(confusion),
+        junctions=reduce(add, junctions),
+        end_points=reduce(add, ends),
+        pieces_error=float(np.mean([abs(found[0] - true[0]) for found, true in betti])),
+        loops_error=float(np.mean([abs(found[1] - true[1]) for found, true in betti])),
+        adapted_rand_error=_mean(
+            [adapted_rand_error(regions_of(found), regions_of(true)) for found, true in wholes]
+        ),
     )
-    missed = np.setdiff1d(np.arange(len(truth_at)), partner)
-    np.add.at(length[:, 0], true_class[missed], weight[missed])
-    spare = np.flatnonzero(partner < 0)
-    spare_weight = _pixel_lengths(n_pixels[1])[tuple(found_at.T)][spare]
-    np.add.at(length[0], found_class[spare], spare_weight)
-    return length
 
 
-def cl_dice(found: Mask, truth: Mask) -> float:
-    """Centre-line Dice of two masks of lines: 1 where each covers the other's skeleton.
-
-    Notes
-    -----
-    Harmonic mean of the share of the found skeleton inside the true mask and of the true skeleton
-    inside the found mask (Shit et al., CVPR 2021). Gaps and spurs cost, thickness does not.
-    """
-    if not found.any() or not truth.any():
-        return float(found.any() == truth.any())
-    precision = float(truth[_thinned(found)].mean())
-    recall = float(found[_thinned(truth)].mean())
-    return 2 * precision * recall / (precision + recall) if precision + recall else 0.0
+def _thin(scan: WallScan, n_classes: int) -> _Thinned:
+    if scan.found.shape != scan.truth.shape:
+        raise ValueError(
+            f"what was found has shape {scan.found.shape}, and the truth {scan.truth.shape}"
+        )
+    found, truth = wall_skeleton(scan.found), wall_skeleton(scan.truth)
+    ignored = truth >= n_classes
+    return _Thinned(scan, found, np.where(ignored, 0, truth).astype(np.uint8), ignored)
 
 
-def skeleton_of_lines(lines: Sequence[Line], shape: tuple[int, int]) -> Mask:
-    """Skeleton of ordered lines, as thinning a mask of them would give it."""
-    mask = np.zeros(shape, bool)
-    for line in lines:
-        y, x = np.rint(_resampled(line, step_px=0.25)).astype(int).T
-        inside = (y >= 0) & (y < shape[0]) & (x >= 0) & (x < shape[1])
-        mask[y[inside], x[inside]] = True
-    return _thinned(mask)
-
-
-def position_error_px(
-    found: Sequence[Line], truth: Sequence[Line], *, reach_px: float = 3.0
-) -> NDArray[np.float64]:
-    """How far found walls lie off the true ones, along the normals of these.
-
-    Parameters
-    ----------
-    found, truth
-        Walls.
-    reach_px
-        How far to look for a wall.
-
-    Returns
-    -------
-    offset_px
-        One number a pixel of true length; NaN where nothing was found. Positive to the right of
-        the direction of the true wall, seen with y downward.
-    """
-    at, normal = _posts(truth)
-    return _offset_along(at, normal, found, reach_px)
-
-
-def displacement_error_px(
-    found_before: Sequence[Line],
-    found_after: Sequence[Line],
-    truth_before: Sequence[Line],
-    truth_after: Sequence[Line],
-    *,
-    reach_px: float = 10.0,
-) -> NDArray[np.float64]:
-    """Measured minus true displacement between two frames, at each pixel of true length.
-
-    Displacements are measured along the normals of the walls before. NaN where one of the four is
-    farther than ``reach_px``.
-    """
-    at, normal = _posts(truth_before)
-    measured = _offset_along(at, normal, found_after, reach_px) - _offset_along(
-        at, normal, found_before, reach_px
-    )
-    true = _offset_along(at, normal, truth_after, reach_px)
-    return measured - true
-
-
-def _thinned(mask: Mask) -> Mask:
-    from skimage.morphology import skeletonize
-
-    skeleton: Mask = skeletonize(mask)  # type: ignore[no-untyped-call]
-    return skeleton
-
-
-def _positions(mask: Mask, pixel_size: tuple[float, float]) -> NDArray[np.float64]:
-    return np.asarray(np.argwhere(mask) * np.asarray(pixel_size, float))
-
-
-def _partners(
-    found: NDArray[np.float64], truth: NDArray[np.float64], radius: float
-) -> NDArray[np.int64]:
-    """Index of the true position that belongs to each found one, -1 for none, shape (F,).
-
-    Hopcroft and Karp's matching on the sparse graph of all near pairs: a whole image is one
-    cluster, for which a dense assignment would need minutes.
-    """
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import maximum_bipartite_matching
-    from scipy.spatial import cKDTree
-
-    if not len(found) or not len(truth):
-        return np.full(len(found), -1, np.int64)
-    near = cKDTree(found).sparse_distance_matrix(
-        cKDTree(truth), radius + 1e-9, output_type="coo_matrix"
-    )
-    # Distances of 0 would be absent from the graph.
-    graph = coo_array(
-        (np.ones(len(near.row), np.int8), (near.row, near.col)), shape=(len(found), len(truth))
-    )
-    return np.asarray(maximum_bipartite_matching(graph.tocsr(), perm_type="column"), np.int64)
-
-
-def _pixel_lengths(skeleton: Mask) -> NDArray[np.float64]:
-    """Length that each skeleton pixel stands for: half of the ways to its neighbours."""
+def _whole(each: _Thinned) -> Mask:
+    """True walls with the faint ones that were found: neither bridge nor gap there is a mistake."""
+    if not each.ignored.any():
+        return each.truth > 0
     from scipy import ndimage
 
-    line = skeleton.astype(float)
-    corner, side = np.sqrt(2) / 2, 0.5
-    kernel = np.array([[corner, side, corner], [side, 0, side], [corner, side, corner]])
-    length = ndimage.convolve(line, kernel, mode="constant")
-    return np.asarray(np.where(skeleton, length, 0.0))
+    near_found = ndimage.binary_dilation(each.found > 0, iterations=CL_DICE_PX)
+    return np.asarray((each.truth > 0) | (each.ignored & near_found))
 
 
-def _resampled(line: Line, *, step_px: float) -> Line:
-    """Points at even steps along a line, its ends included."""
-    way = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(line, axis=0).T))])
-    at = np.linspace(0, way[-1], max(2, round(way[-1] / step_px) + 1))
-    return np.stack([np.interp(at, way, line[:, 0]), np.interp(at, way, line[:, 1])], 1)
+def _score_graph(each: _Thinned, config: WallScoring) -> tuple[NodeScore, NodeScore]:
+    found = nodes_of(each.found > 0, spur_px=config.spur_px)
+    truth = nodes_of((each.truth > 0) | each.ignored, spur_px=config.spur_px)
+    return (
+        score_nodes(
+            found.junction_px, truth.junction_px,
+            radius_px=config.node_radius_px, ignored=each.ignored,
+        ),
+        score_nodes(
+            found.end_point_px, truth.end_point_px,
+            radius_px=config.node_radius_px, ignored=each.ignored,
+        ),
+    )  # fmt: skip
 
 
-def _posts(lines: Sequence[Line]) -> tuple[Line, Line]:
-    """A point a pixel of length, and the unit normal there, smoothed over some pixels."""
-    at, normal = [np.empty((0, 2))], [np.empty((0, 2))]
-    for line in lines:
-        points = _resampled(line, step_px=1.0)
-        last = len(points) - 1
-        n = np.arange(len(points))
-        along = points[np.minimum(n + 2, last)] - points[np.maximum(n - 2, 0)]
-        across = np.stack([along[:, 1], -along[:, 0]], 1)
-        at.append(points)
-        normal.append(across / np.maximum(np.hypot(*across.T), 1e-9)[:, None])
-    return np.concatenate(at), np.concatenate(normal)
+def _score_class(
+    thin: Sequence[_Thinned], numbers: tuple[int, ...], name: str, config: WallScoring
+) -> ClassScore:
+    masks = [(np.isin(each.found, numbers), np.isin(each.truth, numbers)) for each in thin]
+
+    def score(radius: float, *, in_nm: bool) -> SkeletonScore:
+        total = SkeletonScore(0, 0, 0)
+        for each, (found, truth) in zip(thin, masks, strict=True):
+            size = each.scan.pixel_size_nm if in_nm else (1.0, 1.0)
+            if size is not None:
+                total += score_skeleton(
+                    found, truth, radius=radius, pixel_size=size, ignored=each.ignored
+                )
+        return total
+
+    calibrated = any(each.scan.pixel_size_nm is not None for each in thin)
+    lengths = [
+        (_length_found(each, found, config), float(pixel_lengths(truth).sum()))
+        for each, (found, truth) in zip(thin, masks, strict=True)
+    ]
+    mapped = [
+        (each, _probability_of(each.scan.probability, numbers), truth)
+        for each, (_, truth) in zip(thin, masks, strict=True)
+        if each.scan.probability is not None
+    ]
+    curves = [
+        measure_curve(
+            probability, truth, radius=config.curve_radius_px, ignored=each.ignored,
+            n_thresholds=config.n_thresholds,
+        )
+        for each, probability, truth in mapped
+        if config.n_thresholds
+    ]  # fmt: skip
+    calibrations = [
+        measure_calibration(
+            probability, np.isin(each.scan.truth, numbers), ignored=each.scan.truth == 255
+        )
+        for each, probability, _ in mapped
+    ]
+    return ClassScore(
+        name=name,
+        at_px={radius: score(radius, in_nm=False) for radius in config.radii_px},
+        at_nm={r: score(r, in_nm=True) for r in config.radii_nm} if calibrated else {},
+        length_found_px=sum(found for found, _ in lengths),
+        length_truth_px=sum(truth for _, truth in lengths),
+        cl_dice=_mean([_cl_dice(found, truth) for found, truth in masks]),
+        curve=summarise_curves(curves) if curves else None,
+        calibration=reduce(add, calibrations) if calibrations else None,
+        offset_px=_offsets(thin, numbers),
+    )
 
 
-def _offset_along(
-    at: Line, normal: Line, lines: Sequence[Line], reach_px: float
-) -> NDArray[np.float64]:
-    """Distance along each normal to the nearest crossing with a line; NaN for none, shape (N,)."""
-    from scipy.spatial import cKDTree
+def _probability_of(probability: FloatImage, numbers: tuple[int, ...]) -> FloatImage:
+    return np.asarray(probability[list(numbers)].sum(0), np.float32)
 
-    offset = np.full(len(at), np.inf)
-    pieces = [_resampled(line, step_px=0.5) for line in lines]
-    if not pieces or not len(at):
-        return np.full(len(at), np.nan)
-    start = np.concatenate([piece[:-1] for piece in pieces])
-    step = np.concatenate([np.diff(piece, axis=0) for piece in pieces])
-    near = cKDTree(start + step / 2).query_ball_point(at, reach_px + 0.5)
-    for n, which in enumerate(near):
-        if not which:
-            continue
-        # at + t normal = start + s step, solved for t and s by Cramer's rule.
-        gap, along = start[which] - at[n], step[which]
-        across = normal[n, 0] * along[:, 1] - normal[n, 1] * along[:, 0]
-        with np.errstate(divide="ignore", invalid="ignore"):
-            t = (gap[:, 0] * along[:, 1] - gap[:, 1] * along[:, 0]) / across
-            s = (gap[:, 0] * normal[n, 1] - gap[:, 1] * normal[n, 0]) / across
-        crossing = t[(s >= -1e-9) & (s <= 1 + 1e-9) & (np.abs(t) <= reach_px)]
-        if len(crossing):
-            offset[n] = crossing[np.abs(crossing).argmin()]
-    return np.where(np.isfinite(offset), offset, np.nan)
+
+def _length_found(each: _Thinned, found: Mask, config: WallScoring) -> float:
+    """Length of a found skeleton, without what lies on walls too faint to tell alone."""
+    at = np.argwhere(found)
+    on_faint = excused(at, each.ignored, config.curve_radius_px)
+    on_faint &= ~excused(at, each.truth > 0, config.curve_radius_px)
+    return float(pixel_lengths(found)[tuple(at[~on_faint].T)].sum())
+
+
+def _cl_dice(found: Mask, truth: Mask) -> float:
+    """Of the two as lines of one width; NaN where there is neither."""
+    from scipy import ndimage
+
+    if not found.any() and not truth.any():
+        return float("nan")
+    wide = [ndimage.binary_dilation(each, iterations=CL_DICE_PX) for each in (found, truth)]
+    return cl_dice(wide[0], wide[1])
+
+
+def _offsets(thin: Sequence[_Thinned], numbers: tuple[int, ...]) -> NDArray[np.float64]:
+    offsets = [np.empty(0)]
+    for each in thin:
+        found = [line for n in numbers for line in each.scan.found_lines.get(n, ())]
+        truth = [line for n in numbers for line in each.scan.truth_lines.get(n, ())]
+        if found and truth:
+            offsets.append(position_error_px(found, truth))
+    every = np.concatenate(offsets)
+    return np.asarray(every[np.isfinite(every)])
+
+
+def _mean(values: Sequence[float]) -> float:
+    known = [value for value in values if np.isfinite(value)]
+    return float(np.mean(known)) if known else float("nan")
+
+
+def _or_none(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if np.isfinite(value) else None
+    return value
