@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 from typing import Any
@@ -128,3 +129,31 @@ def test_an_image_appears_whole_or_not_at_all(tmp_path: Path) -> None:
 def test_another_extension_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"\.tif"):
         write(Micrograph(scan()[0]), tmp_path / "scan.jpg")
+
+
+def test_a_scan_keeps_its_channels_signals_and_units(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    units = {Signal.PFM_PHASE: "deg", Signal.TOPOGRAPHY: "nm", Signal.PFM_AMPLITUDE: "pm"}
+    phase, height, amplitude = (
+        Micrograph(
+            rng.uniform(size=(23, 37)).astype(np.float32),
+            pixel_size_nm=(8.0, 6.0),
+            signal=signal,
+            channel=f"my {number}",  # a name that tells nothing
+            metadata={"unit": unit},
+        )
+        for number, (signal, unit) in enumerate(units.items())
+    )
+    companions = {each.signal: each for each in (phase, height)}
+    image = dataclasses.replace(amplitude, companions=companions)
+    write(image, tmp_path / "scan.tif")
+    back = read(tmp_path / "scan.tif")
+    assert back.warnings == ()
+    assert list(back.channels()) == [Signal.PFM_AMPLITUDE, Signal.PFM_PHASE, Signal.TOPOGRAPHY]
+    for signal, each in back.channels().items():
+        np.testing.assert_array_equal(each.data, image.channels()[signal].data)
+        assert each.pixel_size_nm == (8.0, 6.0)
+        assert each.channel == image.channels()[signal].channel
+        assert each.metadata["unit"] == units[signal]
+    with pytest.raises(ConfigError, match="channels"):
+        write(image, tmp_path / "scan.zarr")

@@ -1,4 +1,4 @@
-"""Images and movies as OME-TIFF or OME-Zarr, a frame at a time."""
+"""Images, scans of several channels and movies as OME-TIFF or OME-Zarr, a frame at a time."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ def write(image: Micrograph | Stack, path: str | Path, *, title: str = "") -> No
     Parameters
     ----------
     image
-        What to write; the frames of a stack are loaded one at a time.
+        What to write; the frames of a stack are loaded one at a time. Companions of an image become
+        further channels of an OME-TIFF.
     path
         ``*.tif`` or ``*.tiff`` for an OME-TIFF, ``*.zarr`` for an OME-Zarr folder. It appears whole
         or not at all.
@@ -34,12 +35,18 @@ def write(image: Micrograph | Stack, path: str | Path, *, title: str = "") -> No
     Raises
     ------
     ConfigError
-        For another extension, and for a folder that is there already.
+        For another extension, for a folder that is there already, and for companions in a Zarr.
     """
     target = Path(path)
     known = {"signal": str(image.signal), "unit": str(image.metadata.get("unit", ""))}
     notes = {key: value for key, value in known.items() if value not in ("", Signal.UNKNOWN)}
     suffix = target.suffix.lower()
+    several = isinstance(image, Micrograph) and image.companions
+    if suffix == ".zarr" and several:
+        raise ConfigError(
+            f"{target.name} would lose the channels beside the {image.signal}.",
+            hint="Write scans of several channels as .tif.",
+        )
     if suffix == ".zarr":
         write_ome_zarr(image, target, title=title or target.name, notes=notes)
     elif suffix in (".tif", ".tiff"):
@@ -57,22 +64,34 @@ def _write_ome_tiff(
     import tifffile
 
     first = image.frame(0)
+    channels = list(first.channels().values())
+    if len(channels) > 1:
+        names = [each.channel or str(each.signal) for each in channels]
+        # One entry a channel, in their order.
+        notes = {
+            "signals": ", ".join(str(each.signal) for each in channels),
+            "units": ", ".join(str(each.metadata.get("unit", "")) for each in channels),
+        }
+    else:
+        names = [image.channel] if image.channel else []
+    leading = {"T": image.n_frames, "C": len(channels)}
+    axes = "".join(letter for letter, length in leading.items() if length > 1)
     metadata = ome_metadata(
-        "YX" if image.n_frames == 1 else "TYX",
+        axes + "YX",
         title=title,
         pixel_size_nm=image.pixel_size_nm,
-        channel_names=[image.channel] if image.channel else [],
+        channel_names=names,
         frame_time_s=image.frame_time_s,
         notes=notes,
     )
-    big = needs_bigtiff(first.data.nbytes * image.n_frames)
+    big = needs_bigtiff(first.data.nbytes * image.n_frames * len(channels))
     scratch = target.with_name(f".{target.name}.part")
     try:
         with tifffile.TiffWriter(scratch, ome=True, bigtiff=big) as tiff:
             tiff.write(
-                _frames(image, first),
-                shape=first.shape if image.n_frames == 1 else (image.n_frames, *first.shape),
-                dtype=first.data.dtype,
+                _planes(image, channels),
+                shape=(*(leading[letter] for letter in axes), *first.shape),
+                dtype=channels[0].data.dtype,
                 compression="zlib",
                 photometric="minisblack",
                 metadata=metadata,
@@ -97,8 +116,10 @@ def write_array(
     write(image, path, title=title)
 
 
-def _frames(image: Micrograph | Stack, first: Micrograph) -> Iterator[NDArray[Any]]:
-    yield first.data
+def _planes(image: Micrograph | Stack, channels: list[Micrograph]) -> Iterator[NDArray[Any]]:
+    """Channels of an image, or frames of a movie; all get the type of the first."""
+    dtype = channels[0].data.dtype
+    for each in channels:
+        yield each.data.astype(dtype, copy=False)
     for index in range(1, image.n_frames):
-        # Where only a few frames need float32, all get the type of the first.
-        yield image.frame(index).data.astype(first.data.dtype, copy=False)
+        yield image.frame(index).data.astype(dtype, copy=False)

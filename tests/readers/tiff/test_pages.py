@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from pixels import all_frames
 
 from scanseg.errors import Truncated
-from scanseg.micrograph import Stack
+from scanseg.micrograph import Signal, Stack
 from scanseg.readers import read, read_channels
 
 Scan = NDArray[np.uint16]
@@ -143,3 +143,38 @@ def test_codecs_of_the_extra(tmp_path: Path, movie: Scan, compression: str) -> N
     else:
         np.testing.assert_array_equal(all_frames(stack), smooth)
         assert stack.warnings == ()
+
+
+def test_channels_of_a_scan_are_known_by_their_names(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    data = rng.uniform(size=(3, 20, 33)).astype(np.float32)
+    names = ["Phase", "Height", "Amplitude"]
+    tifffile.imwrite(
+        tmp_path / "scan.ome.tif",
+        data,
+        ome=True,
+        metadata={
+            "axes": "CYX", "Channel": {"Name": names}, "PhysicalSizeX": 8.0,
+            "PhysicalSizeXUnit": "nm", "PhysicalSizeY": 6.0, "PhysicalSizeYUnit": "nm",
+        },
+    )  # fmt: skip
+    scan = read(tmp_path / "scan.ome.tif")
+    assert scan.signal == Signal.PFM_AMPLITUDE
+    assert scan.pixel_size_nm == (6.0, 8.0)
+    np.testing.assert_array_equal(scan.data, data[2])
+    companions = {str(signal): image.data for signal, image in scan.companions.items()}
+    np.testing.assert_array_equal(companions["PFM_PHASE"], data[0])
+    np.testing.assert_array_equal(companions["TOPOGRAPHY"], data[1])
+
+
+def test_slices_of_a_stack_are_no_topography(tmp_path: Path) -> None:
+    tifffile.imwrite(
+        tmp_path / "stack.ome.tif",
+        np.arange(2 * 20 * 33, dtype=np.uint16).reshape(2, 20, 33),
+        ome=True,
+        metadata={"axes": "CYX", "Channel": {"Name": ["Z 1", "Z 2"]}},
+    )
+    assert [channel.signal for channel in read_channels(tmp_path / "stack.ome.tif")] == [
+        Signal.UNKNOWN,
+        Signal.UNKNOWN,
+    ]

@@ -58,6 +58,8 @@ def facts_of(tif: TiffFile, page: TiffPage, number: int = 0) -> Facts:
         signal=next((f.signal for f in known if f.signal != Signal.UNKNOWN), Signal.UNKNOWN),
         data_rows=next((f.data_rows for f in known if f.data_rows), None),
         channel_names=next((f.channel_names for f in known if f.channel_names), ()),
+        channel_signals=next((f.channel_signals for f in known if f.channel_signals), ()),
+        channel_units=next((f.channel_units for f in known if f.channel_units), ()),
         warnings=best.warnings,
         spectral=any(f.spectral for f in known),
         unit=next((f.unit for f in known if f.unit), ""),
@@ -87,6 +89,8 @@ def _ome(tif: TiffFile, page: TiffPage, number: int) -> Facts:
         channel_names=names,
         signal=known[0] if known else signal_of(*names),
         unit=notes.get("unit", ""),
+        channel_signals=_signals(notes.get("signals", "")),
+        channel_units=tuple(notes["units"].split(", ")) if "units" in notes else (),
     )
 
 
@@ -102,6 +106,12 @@ def _ome_notes(image: ElementTree.Element) -> dict[str, str]:
     text = image.findtext("{*}Description") or ""
     pairs = (line.partition(": ") for line in text.splitlines())
     return {key: value for key, _, value in pairs if value}
+
+
+def _signals(text: str) -> tuple[Signal, ...]:
+    known = {str(signal): signal for signal in Signal}
+    words = text.split(", ") if text else ()
+    return tuple(known.get(word, Signal.UNKNOWN) for word in words)
 
 
 def n_ome_planes(tif: TiffFile) -> int:

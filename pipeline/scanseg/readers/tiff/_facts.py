@@ -48,6 +48,8 @@ class Facts:
         Whether energies or wavelengths run along rows or columns.
     unit
         Of the values.
+    channel_signals, channel_units
+        Of each channel, where the file has them.
     data_rows
         Rows above a burnt-in data bar; None where there is none.
     """
@@ -58,6 +60,8 @@ class Facts:
     signal: Signal = Signal.UNKNOWN
     data_rows: int | None = None
     channel_names: tuple[str, ...] = ()
+    channel_signals: tuple[Signal, ...] = ()
+    channel_units: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     pixel_size_per_nm: tuple[float, float] | None = None
     reciprocal: bool = False

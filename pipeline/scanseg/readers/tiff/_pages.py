@@ -18,7 +18,7 @@ from scanseg.readers._channel import Channel
 from scanseg.readers._pictures import LOSSY
 from scanseg.readers._registry import reads
 from scanseg.readers._safety import check_extent, check_fits_memory, silence
-from scanseg.readers._signals import signal_of
+from scanseg.readers._signals import signals_of_channels
 from scanseg.readers.tiff._calibration import facts_of, n_ome_planes
 from scanseg.readers.tiff._facts import Facts
 from scanseg.readers.tiff._planes import Planes, missing_frames
@@ -93,8 +93,10 @@ def _channels_of(
     if n_channels > 1 and _are_frames(series, tif):
         doubts += (f"Its {n_channels} unnamed grey channels are read as the frames of a movie.",)
         n_channels = 1
+    signals = facts.channel_signals or signals_of_channels(facts.channel_names)
     for c in range(n_channels):
         label = facts.channel_names[c] if c < len(facts.channel_names) else ""
+        unit = {"unit": facts.channel_units[c]} if c < len(facts.channel_units) else {}
         number = f"channel {c}" if n_channels > 1 else ""
         name = label or ", ".join(part for part in (series_name, number) if part)
         yield Channel(
@@ -104,9 +106,9 @@ def _channels_of(
             bytes_per_pixel=series.dtype.itemsize * planes.n_samples,
             load=_frames_of_channel(load, planes, c) if n_channels > 1 else load,
             pixel_size_nm=facts.pixel_size_nm,
-            signal=signal_of(label) if label and n_channels > 1 else facts.signal,
+            signal=signals[c] if n_channels > 1 and c < len(signals) else facts.signal,
             frame_time_s=facts.frame_time_s if planes.n_planes > n_channels else None,
-            metadata={"axes": series.axes, **facts.notes},
+            metadata={"axes": series.axes, **facts.notes, **unit},
             warnings=(*facts.warnings, *doubts),
             reciprocal=facts.reciprocal,
         )
