@@ -16,9 +16,7 @@ def wall(line, *, index=1, start=0, end=1):
 
 
 def table(*walls, pixel_size_nm=(5.0, 10.0)):
-    return walls_table(
-        walls, class_names=NAMES, shape=(60, 90), pixel_size_nm=pixel_size_nm
-    )
+    return walls_table(walls, class_names=NAMES, shape=(60, 90), pixel_size_nm=pixel_size_nm)
 
 
 def test_a_horizontal_wall():

@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 
 from scanseg.errors import ScansegError
 from scanseg.inference import Prediction
-from scanseg.walls.domains import domains_table
+from scanseg.walls.domains import domains_table, map_domains
 from scanseg.walls.graph import WallGraph
+from scanseg.walls.settings import WallTracing
 from scanseg.walls.table import wall_points_table, walls_table
-from scanseg.walls.trace import TracedWall, WallTracing, trace_lines
+from scanseg.walls.trace import TracedWall, trace_lines
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -38,7 +39,7 @@ class Walls:
     lines
         The walls themselves, in the order of ``branches``.
     domain_map
-        Number of the domain of each pixel, 0 where there is none; int32, shape (H, W).
+        Number of the domain of each pixel, 0 where nothing was measured; int32, shape (H, W).
     """
 
     points: DataFrame
@@ -70,14 +71,17 @@ def trace_walls(prediction: Prediction, *, config: WallTracing | None = None) ->
             f"The model {contract.name} finds {contract.task}, not walls.",
             hint="Predict with a model for walls, or pass the result to scanseg.find_atoms.",
         )
+    config = config or WallTracing()
     image = prediction.image
-    lines, graph = trace_lines(prediction.probability, image.channels(), config=config)
+    scan = image.channels()
+    lines, graph = trace_lines(prediction.probability, scan, config=config)
+    mapped = map_domains(lines, graph, scan, config=config.domains)
     size, names = image.pixel_size_nm, contract.class_names
     return Walls(
         points=wall_points_table(lines, class_names=names, pixel_size_nm=size),
         branches=walls_table(lines, class_names=names, shape=image.shape, pixel_size_nm=size),
-        domains=domains_table(),
+        domains=domains_table(mapped, pixel_size_nm=size),
         graph=graph,
         lines=lines,
-        domain_map=np.zeros(image.shape, np.int32),
+        domain_map=mapped.domain,
     )

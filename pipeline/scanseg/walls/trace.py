@@ -8,34 +8,14 @@ from itertools import repeat
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, PositiveFloat
 
-from scanseg.config import Config
 from scanseg.micrograph import FloatImage, Mask, Micrograph, Signal
 from scanseg.walls.classes import split_by_class
 from scanseg.walls.graph import Branch, WallGraph, prune, trace_skeleton
 from scanseg.walls.measure import Measurement, WallLine, measure_walls, smooth_line
+from scanseg.walls.settings import WallTracing
 
-__all__ = ["TracedWall", "WallTracing", "trace_lines"]
-
-
-class WallTracing(Config):
-    """How probabilities become walls."""
-
-    threshold: float = Field(default=0.5, gt=0, lt=1)
-    """Probability of all wall classes together from which a pixel is on a wall."""
-    spur_px: PositiveFloat = 6.0
-    """Branches from a junction to a free end are dropped below this length."""
-    shortest_px: PositiveFloat = 8.0
-    """Lone walls are dropped below this length."""
-    shortest_run_px: PositiveFloat = 12.0
-    """A branch is cut where its class changes, unless the run of a class is shorter than this."""
-    half_width_px: PositiveFloat = 3.0
-    """Half width w that fits start from."""
-    reach_px: PositiveFloat = 10.0
-    """How far across a wall the signal is used, unless the next wall is nearer."""
-    largest_shift_px: PositiveFloat = 2.0
-    """How far a fit may move a wall from where the network saw it."""
+__all__ = ["TracedWall", "trace_lines"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

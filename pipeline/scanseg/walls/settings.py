@@ -1,0 +1,39 @@
+"""Settings of walls and domains."""
+
+from __future__ import annotations
+
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
+
+from scanseg.config import Config
+
+__all__ = ["DomainMapping", "WallTracing"]
+
+
+class DomainMapping(Config):
+    """How domains are told apart."""
+
+    gap_px: NonNegativeFloat = 8.0
+    """Gaps in and between walls are bridged up to this length."""
+    smallest_px: PositiveInt = 20
+    """Smaller regions, in pixels of area, go with what is beside them."""
+
+
+class WallTracing(Config):
+    """How probabilities become walls, and walls domains."""
+
+    threshold: float = Field(default=0.5, gt=0, lt=1)
+    """Probability of all wall classes together from which a pixel is on a wall."""
+    spur_px: PositiveFloat = 6.0
+    """Branches from a junction to a free end are dropped below this length."""
+    shortest_px: PositiveFloat = 8.0
+    """Lone walls are dropped below this length."""
+    shortest_run_px: PositiveFloat = 12.0
+    """A branch is cut where its class changes, unless the run of a class is shorter than this."""
+    half_width_px: PositiveFloat = 3.0
+    """Half width w that fits start from."""
+    reach_px: PositiveFloat = 10.0
+    """How far across a wall the signal is used, unless the next wall is nearer."""
+    largest_shift_px: PositiveFloat = 2.0
+    """How far a fit may move a wall from where the network saw it."""
+    domains: DomainMapping = DomainMapping()
+    """How domains are told apart."""
