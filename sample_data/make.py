@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from scanseg.cli.simulate import write_simulated
 from scanseg.simulate import StemScene, simulate
+from scanseg.simulate.files import write_stem
 
 # name: (shape, seed, settings of the scene)
 IMAGES: dict[str, tuple[tuple[int, int], int, dict[str, object]]] = {
@@ -51,7 +51,7 @@ def main() -> None:
     for name, (shape, seed, settings) in IMAGES.items():
         scene = StemScene.from_settings({"random_lattice_fraction": 0.0, **settings}, origin=name)
         image = simulate(np.random.default_rng(seed), shape=shape, config=scene)
-        write_simulated(image, folder / name)
+        write_stem(image, folder / name)
         print(
             f"{name}: {image.visible.sum()} visible columns, {image.pixel_size_nm:.5f} nm a pixel"
         )

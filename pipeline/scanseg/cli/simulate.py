@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import numpy as np
 import typer
@@ -11,17 +13,28 @@ import typer
 from scanseg.cli.exits import start_logging
 from scanseg.config import read_yaml
 from scanseg.errors import ConfigError
-from scanseg.simulate import SimulatedStem, StemScene, simulate
-from scanseg.writers import write_array
+from scanseg.simulate import (
+    PfmScene,
+    SimulatedPfm,
+    StemScene,
+    simulate,
+    simulate_pfm,
+    simulate_pfm_frames,
+)
+from scanseg.simulate.files import write_pfm, write_stem
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-__all__ = ["app", "write_simulated"]
+__all__ = ["app"]
 
 app = typer.Typer(pretty_exceptions_enable=False, add_completion=False)
 
 SMALLEST_PX = 16
+
+
+class Modality(StrEnum):
+    """What is simulated."""
+
+    STEM = "stem"
+    PFM = "pfm"
 
 
 @app.command("simulate")
@@ -29,8 +42,16 @@ def simulate_images(
     output: Annotated[
         Path, typer.Option("--output", "-o", metavar="OUT", help="Folder of the images.")
     ],
-    n: Annotated[int, typer.Option("--n", min=1, help="How many images.")] = 10,
-    size: Annotated[str, typer.Option(help="Side in pixels, or HEIGHTxWIDTH.")] = "512",
+    modality: Annotated[
+        Modality, typer.Option(help="Atom columns in STEM, or domain walls in PFM.")
+    ] = Modality.STEM,
+    n: Annotated[int, typer.Option("--n", min=1, help="How many images, or series.")] = 10,
+    size: Annotated[
+        str | None, typer.Option(help="Side in pixels, or HEIGHTxWIDTH; 512, for PFM 256.")
+    ] = None,
+    frames: Annotated[
+        int, typer.Option(min=1, help="Scans of each series while a field moves the walls (PFM).")
+    ] = 1,
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same images.")] = 0,
     config: Annotated[
         Path | None, typer.Option(metavar="FILE.yaml", help="What to draw, from a file.")
@@ -40,63 +61,49 @@ def simulate_images(
         typer.Option("--set", metavar="A=C", help="What to draw; may be repeated."),
     ] = None,
 ) -> None:
-    """Simulate STEM images: a calibrated TIFF each, and a table of where the columns are."""
+    """Simulate images: a calibrated TIFF each, and its truth.
+
+    For STEM that is a table of where the columns are, for PFM a class map
+    and a table of the points of the walls. A scan is one TIFF with the
+    channels amplitude, phase and topography, those of them that were drawn.
+    """
     start_logging(0)
-    shape = _shape(size)
-    scene = StemScene.from_settings(
-        read_yaml(config) if config else {},
-        overrides=tuple(set_ or ()),
-        origin=str(config) if config else "--set",
+    if frames > 1 and modality is Modality.STEM:
+        raise ConfigError("Columns do not move from frame to frame.", hint="Add --modality pfm.")
+    shape = _shape(size or ("512" if modality is Modality.STEM else "256"))
+    origin = str(config) if config else "--set"
+    scene = (StemScene if modality is Modality.STEM else PfmScene).from_settings(
+        read_yaml(config) if config else {}, overrides=tuple(set_ or ()), origin=origin
     )
     digits = max(3, len(str(n - 1)))
-    names = [f"stem_{index:0{digits}d}" for index in range(n)]
+    names = [f"{modality}_{index:0{digits}d}" for index in range(n)]
     output.mkdir(parents=True, exist_ok=True)
-    if any((output / f"{name}.tif").exists() for name in names):
+    if any(path.name.startswith(tuple(names)) for path in output.glob("*.tif")):
         raise ConfigError(
             f"{output} holds images of these names already.", hint="Name another folder with -o."
         )
     for index, name in enumerate(names):
         # A generator an image: the third image is the same whether ten or a hundred are made.
-        simulated = simulate(np.random.default_rng([seed, index]), shape=shape, config=scene)
-        write_simulated(simulated, output / name)
-    typer.echo(f"{n} images with their truth: {output}")
+        rng = np.random.default_rng([seed, index])
+        if isinstance(scene, StemScene):
+            write_stem(simulate(rng, shape=shape, config=scene), output / name)
+            continue
+        for suffix, scan in _scans(rng, shape, scene, n_frames=frames):
+            write_pfm(scan, output / f"{name}{suffix}", config=scene)
+    typer.echo(f"{n * frames} images with their truth: {output}")
 
 
-def write_simulated(simulated: SimulatedStem, stem: Path) -> None:
-    """Write ``<stem>.tif`` with its calibration and ``<stem>_atoms.csv`` with the truth."""
-    write_array(
-        _smallest_type(simulated.image),
-        stem.with_suffix(".tif"),
-        pixel_size_nm=(simulated.pixel_size_nm, simulated.pixel_size_nm),
-        signal=simulated.signal,
-        title=f"simulated: {simulated.description}",
-    )
-    truth_table(simulated).to_csv(
-        stem.with_name(stem.name + "_atoms.csv"), index=False, float_format="%.6f"
-    )
-
-
-def truth_table(simulated: SimulatedStem) -> pd.DataFrame:
-    """Where every column is: ``y_px, x_px, y_nm, x_nm, species, visible``."""
-    import pandas as pd
-
-    position_nm = simulated.position_px * simulated.pixel_size_nm
-    return pd.DataFrame(
-        {
-            "y_px": simulated.position_px[:, 0],
-            "x_px": simulated.position_px[:, 1],
-            "y_nm": position_nm[:, 0],
-            "x_nm": position_nm[:, 1],
-            "species": simulated.species,
-            "visible": simulated.visible,
-        }
-    )
-
-
-def _smallest_type(image: Any) -> Any:
-    """Counts as 16-bit integers where these hold them exactly: half the size, and usual."""
-    whole = image.min() >= 0 and image.max() < 2**16 and np.array_equal(image, np.rint(image))
-    return image.astype(np.uint16) if whole else image
+def _scans(
+    rng: np.random.Generator, shape: tuple[int, int], scene: PfmScene, *, n_frames: int
+) -> Iterator[tuple[str, SimulatedPfm]]:
+    """Scans and what tells them apart: a file a frame, as microscopes save a series."""
+    if n_frames == 1:
+        yield "", simulate_pfm(rng, shape=shape, config=scene)
+        return
+    digits = max(2, len(str(n_frames - 1)))
+    series = simulate_pfm_frames(rng, n_frames=n_frames, shape=shape, config=scene)
+    for number, scan in enumerate(series):
+        yield f"_frame_{number:0{digits}d}", scan
 
 
 def _shape(size: str) -> tuple[int, int]:
