@@ -34,10 +34,10 @@ from scipy import ndimage
 
 from scanseg.micrograph import Micrograph
 from scanseg.readers import image_suffixes
+from scanseg.runs.detection import Detection, detected_atoms
 from scanseg.runs.execute import execute
 from scanseg.runs.folder import RunFolder
 from scanseg.runs.plan import find_inputs
-from scanseg.runs.process import Detection
 from scanseg.runs.settings import RunSettings
 
 SHAPE = (72, 96)
@@ -64,7 +64,7 @@ class SpotFinder:
     description = {"name": "spots", "version": "1", "checksum": checksum}
     colours = {"column": "#ffb000"}
 
-    def prepare(self) -> None:
+    def prepare(self, image: Micrograph | None = None) -> None:
         """There is nothing to load."""
 
     def __call__(self, image: Micrograph) -> Detection:
@@ -86,7 +86,8 @@ class SpotFinder:
                 "fit_ok": index % NOT_FITTED != 0,
             }
         )
-        return Detection(SpotMaps(spots), atoms, 10.0, ())
+        maps = SpotMaps(spots)
+        return detected_atoms(image, maps, atoms, colours=self.colours, spacing_px=10.0)
 
 
 def write_images(folder: Path, n_images: int, rng: np.random.Generator) -> None:

@@ -13,10 +13,10 @@ import pytest
 def real(scanseg, monkeypatch, spots_model):
     """The command line with the hand-made model as the one that ships."""
     from scanseg.cli import predict
-    from scanseg.runs import process
+    from scanseg.runs import choice
 
-    monkeypatch.setattr(predict, "open_processor", process.open_processor)
-    monkeypatch.setattr(process, "DEFAULT_MODEL", str(spots_model))
+    monkeypatch.setattr(predict, "open_processor", choice.open_processor)
+    monkeypatch.setitem(choice.DEFAULT_MODELS, "STEM", str(spots_model))
     return scanseg
 
 

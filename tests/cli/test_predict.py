@@ -129,7 +129,7 @@ def test_a_folder_of_files_that_are_no_images_is_4(scanseg, tmp_path, out):
 def test_a_missing_device_is_5(scanseg, images, out):
     from scanseg.errors import MachineError
 
-    def missing():
+    def missing(image=None):
         raise MachineError("No GPU is here.", hint="Use --device cpu.")
 
     scanseg.finder.prepare = missing

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from scanseg.micrograph import Micrograph
-from scanseg.report import draw_overlay
+from scanseg.report import draw_atoms
 
 CLASSES = {"column": "#ffb000", "dopant": "#33d6ff"}
 
@@ -21,7 +21,7 @@ def _picture(shape, positions, *, spacing_px=None, classes=None, fit_ok=None, da
     atoms["fit_ok"] = True if fit_ok is None else fit_ok
     data = rng.poisson(50, shape).astype(np.uint16) if data is None else data
     image = Micrograph(data, **options)
-    picture = draw_overlay(image, atoms, colours=CLASSES, spacing_px=spacing_px)
+    picture = draw_atoms(image, atoms, colours=CLASSES, spacing_px=spacing_px)
     return np.asarray(picture).astype(int)
 
 

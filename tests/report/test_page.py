@@ -10,10 +10,11 @@ import pytest
 from PIL import Image
 
 from scanseg.errors import ConfigError
-from scanseg.report import ATOM_COLUMNS, read_review, render_report
-from scanseg.report.digest import digest_atoms
+from scanseg.report import ATOM_TABLES, read_review, render_report
+from scanseg.report.atoms.digest import digest_atoms
 from scanseg.report.thumbnails import Thumbnails, ThumbnailSize, thumbnail_sizes
 
+ATOM_COLUMNS = ("image", "frame", *ATOM_TABLES["atoms.csv"].columns)
 RECORD = {
     "scanseg": "9.9",
     "command": ["scanseg", "predict", "in"],
@@ -112,7 +113,7 @@ def test_numbers_of_atoms_are_those_of_the_table(tmp_path):
         (1, 7.0, 8.0, "C", 0.1, 2.4, 0.3, 0.4, "false"),
     ]
     write_atoms(tmp_path / "atoms.csv", rows)
-    digest = digest_atoms(tmp_path / "atoms.csv", n_atoms=4, n_sample=100)
+    digest = digest_atoms(tmp_path, n_atoms=4, n_sample=100)
     assert (digest.n_atoms, digest.n_not_fitted, digest.share_not_fitted) == (4, 2, 0.5)
     assert digest.mean_probability == pytest.approx(0.55)
     assert digest.classes == {"C": 3, "Si": 1}
@@ -125,7 +126,7 @@ def test_numbers_of_atoms_are_those_of_the_table(tmp_path):
 
 def test_a_table_without_atoms_has_no_numbers(tmp_path):
     write_atoms(tmp_path / "atoms.csv", [])
-    digest = digest_atoms(tmp_path / "atoms.csv", n_atoms=0, n_sample=100)
+    digest = digest_atoms(tmp_path, n_atoms=0, n_sample=100)
     assert digest.n_atoms == 0
     assert digest.doubtful_px is None
 
@@ -133,7 +134,7 @@ def test_a_table_without_atoms_has_no_numbers(tmp_path):
 def test_a_sample_of_many_atoms_stays_small(tmp_path):
     rows = [(0, i, i, "C", i / 1000, 2.0, 0.1, 0.1, "true") for i in range(1000)]
     write_atoms(tmp_path / "atoms.csv", rows)
-    digest = digest_atoms(tmp_path / "atoms.csv", n_atoms=1000, n_sample=90)
+    digest = digest_atoms(tmp_path, n_atoms=1000, n_sample=90)
     assert 80 <= len(digest.sample["probability"]) <= 90
     # Evenly spread over the table, so the mean stays within one step of 12 rows.
     assert digest.sample["probability"].mean() == pytest.approx(0.4995, abs=0.012)

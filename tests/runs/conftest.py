@@ -14,10 +14,10 @@ import tifffile
 from scipy import ndimage
 
 from scanseg.micrograph import Micrograph
+from scanseg.runs.detection import Detection, detected_atoms
 from scanseg.runs.execute import RunResult, execute
 from scanseg.runs.folder import RunFolder
 from scanseg.runs.plan import Plan, find_inputs
-from scanseg.runs.process import Detection
 from scanseg.runs.settings import RunSettings
 from scanseg.runs.shards import Shard
 
@@ -56,7 +56,7 @@ class SpotFinder:
     def colours(self) -> dict[str, str]:
         return {"column": "#ffb000"}
 
-    def prepare(self) -> None:
+    def prepare(self, image: Micrograph | None = None) -> None:
         pass
 
     def __call__(self, image: Micrograph) -> Detection:
@@ -84,7 +84,10 @@ class SpotFinder:
                 "fit_ok": np.ones(n_spots, bool),
             }
         )
-        return Detection(FakeMaps((spots > 0).astype(np.uint8)), atoms, 10.0, ("a remark",))
+        maps = FakeMaps((spots > 0).astype(np.uint8))
+        return detected_atoms(
+            image, maps, atoms, colours=self.colours, spacing_px=10.0, warnings=("a remark",)
+        )
 
 
 def spots(shape: tuple[int, int] = (40, 60), *, offset: int = 0) -> np.ndarray:

@@ -18,7 +18,7 @@ from scanseg.cli.exits import exit_code_of, show_error
 __all__ = ["app", "main"]
 
 COMMANDS = {
-    "predict": "Find the atoms of every image in files and folders.",
+    "predict": "Find the atoms or domain walls of every image in files and folders.",
     "report": "Write the report of a run and its tables anew.",
     "check": "Say what is in files, and what predict would take.",
     "simulate": "Make labelled images whose truth is known.",

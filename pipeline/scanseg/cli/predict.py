@@ -9,7 +9,7 @@ import signal
 import sys
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
@@ -20,13 +20,16 @@ import typer
 from scanseg.cli.exits import ExitCode, start_logging
 from scanseg.cli.progress import print_event, watch
 from scanseg.errors import ConfigError
+from scanseg.runs.choice import open_processor
+from scanseg.runs.collect import Found
 from scanseg.runs.execute import RunResult, execute
 from scanseg.runs.folder import RunFolder, refuse_foreign
 from scanseg.runs.manifest import Entry, Manifest
 from scanseg.runs.plan import Plan, find_inputs
-from scanseg.runs.process import ModelProcessor, open_processor
+from scanseg.runs.process import Processor
 from scanseg.runs.settings import RunSettings, load_settings, setting_help, setting_lines
 from scanseg.runs.shards import Shard
+from scanseg.runs.tasks import occurring
 
 __all__ = ["app", "predict_folder", "show_plan"]
 
@@ -104,7 +107,10 @@ def predict(
         int, typer.Option("--verbose", "-v", count=True, help="More messages; -vv all.")
     ] = 0,
 ) -> None:
-    """Find the atoms of every image in files and folders.
+    """Find the atoms, or the domain walls, of every image in files and folders.
+
+    The kind of a file chooses its model: STEM images are searched for
+    atoms, PFM scans for domain walls. A folder may hold both.
 
     Images whose contents, model and settings have not changed since an
     earlier run into the same folder are kept; a run that was stopped goes
@@ -190,7 +196,7 @@ def predict_folder(
         for each in plan.skipped:
             log.debug("skipped %s: %s", each.path, each.reason)
         if verbosity >= 0:
-            _print_plan(plan, output, folder.manifest, processor, settings, model)
+            _print_plan(plan, output, folder.manifest, processor, settings)
         try:
             with (
                 watch(len(plan.files), verbosity=verbosity, as_json=as_json) as observe,
@@ -244,7 +250,7 @@ def show_plan(
         ]
         print_event({"event": "plan", "images": files, "skipped": skipped})
         return ExitCode.ALL_GOOD
-    _print_plan(plan, output, manifest, processor, settings, model)
+    _print_plan(plan, output, manifest, processor, settings)
     for file in plan.files:
         typer.echo(f"{states[file.name]:<8} {file.name}")
     for each in plan.skipped:
@@ -314,25 +320,33 @@ def _print_plan(
     plan: Plan,
     output: Path,
     manifest: Manifest,
-    processor: ModelProcessor,
+    processor: Processor,
     settings: RunSettings,
-    chosen: str | None,
 ) -> None:
     reasons = Counter(each.reason for each in plan.skipped)
     skipped = ", ".join(f"{reason} ({number})" for reason, number in reasons.most_common(4))
     model = processor.description
-    why = "" if chosen is not None else ", which ships for STEM images; name another with -m"
     n_known = sum(manifest.entry(file.name) is not None for file in plan.files)
     known = f", {n_known} known from an earlier run" if n_known else ""
     lines = [
         f"images   {len(plan.files)}{known}",
         f"skipped  {len(plan.skipped)} files: {skipped}" if skipped else "",
-        f"model    {model['name']} {model['version']}{why}",
+        f"model    {_chosen(model)}",
         f"device   {model.get('engine') or settings.machine.device}",
         f"tiles    {settings.inference.tile_px} px a side",
         f"output   {output}",
     ]
     print("\n".join(line for line in lines if line), file=sys.stderr)
+
+
+def _chosen(model: Mapping[str, Any]) -> str:
+    """Name and version of the model, or of those that the kind of each file chooses from."""
+    if "choices" in model:
+        choices = model["choices"].items()
+        named = (f"{each['name']} {each['version']} for {kind}" for kind, each in choices)
+        return f"{', '.join(named)}, as the signal of each file says; name one with -m"
+    why = "" if model.get("named", True) else ", which ships for STEM images; name another with -m"
+    return f"{model['name']} {model['version']}{why}"
 
 
 def _say_nothing_found(inputs: list[Path]) -> None:
@@ -357,15 +371,19 @@ def _exit_code(result: RunResult | None, *, is_part: bool) -> ExitCode:
 def _summary(result: RunResult | None) -> dict[str, Any]:
     if result is None:
         return {}
-    return {name: getattr(result, name) for name in result.__slots__}
+    summary = {name: getattr(result, name) for name in result.__slots__}
+    found = {kind: each._asdict() for kind, each in result.found.items()}
+    return {**summary, "n_objects": result.n_objects, "found": found}
 
 
 def _print_result(result: RunResult, output: Path, shard: Shard | None) -> None:
     kept = f" ({result.n_kept} unchanged)" if result.n_kept else ""
-    n_good = result.n_done + result.n_kept
+    tasks = occurring(result.found)
+    counts = [_counted(task.name, result.found.get(task.name, Found(0, 0))) for task in tasks]
+    tables = [str(output / task.tables[0]) for task in tasks]
     typer.echo(
-        f"{result.n_objects:,} atoms in {n_good} {'image' if n_good == 1 else 'images'}{kept}, "
-        f"{result.seconds:.1f} s: {output if shard else output / 'atoms.csv'}"
+        f"{', '.join(counts)}{kept}, {result.seconds:.1f} s: "
+        f"{output if shard else ', '.join(tables)}"
     )
     if shard is not None:
         typer.echo(
@@ -385,3 +403,8 @@ def _print_result(result: RunResult, output: Path, shard: Shard | None) -> None:
             f"Stopped. To go on: {shlex.join(['scanseg', *arguments])}",
             file=sys.stderr,
         )
+
+
+def _counted(name: str, found: Found) -> str:
+    images = "image" if found.n_images == 1 else "images"
+    return f"{found.n_objects:,} {name} in {found.n_images} {images}"

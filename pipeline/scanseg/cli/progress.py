@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Protocol
@@ -68,31 +69,34 @@ def _bar(n_images: int) -> Iterator[Observer]:
     columns = (
         BarColumn(),
         MofNCompleteColumn(),
-        TextColumn("{task.fields[atoms]:,} atoms"),
+        TextColumn("{task.fields[found]}"),
         TextColumn("[red]{task.fields[failed]}"),
         TimeRemainingColumn(compact=True),
         TextColumn("[dim]{task.description}"),
     )
     with Progress(*columns, console=console) as progress:
-        task = progress.add_task("", total=n_images, atoms=0, failed="")
-        n_atoms = n_failed = 0
+        task = progress.add_task("", total=n_images, found="", failed="")
+        found: Counter[str] = Counter()
+        n_failed = 0
 
         def observe(event: dict[str, Any]) -> None:
-            nonlocal n_atoms, n_failed
+            nonlocal n_failed
             name = escape(event["image"])
             if event["event"] == "frame":
                 several = event["n_frames"] > 1
                 frame = f" frame {event['frame'] + 1}/{event['n_frames']}" if several else ""
                 progress.update(task, description=name + frame)
                 return
-            n_atoms += event.get("n_objects", 0)
+            if event.get("task"):
+                found[event["task"]] += event["n_objects"]
             if event.get("error"):
                 n_failed += 1
                 console.print(f"[red]failed[/] {escape(_describe(event))}", highlight=False)
             elif event.get("warnings"):
                 console.print(f"[yellow]note[/] {escape(_describe(event))}", highlight=False)
             failed = f"{n_failed} failed" if n_failed else ""
-            progress.update(task, advance=1, atoms=n_atoms, failed=failed)
+            counts = ", ".join(f"{number:,} {kind}" for kind, number in found.items())
+            progress.update(task, advance=1, found=counts, failed=failed)
 
         yield observe
 
@@ -104,7 +108,7 @@ def _describe(event: dict[str, Any]) -> str:
         return f"{parts[0]} skipped, no reader knows it"
     if event["status"] != "failed":
         kept = ", unchanged" if event["status"] == "kept" else f", {event['seconds']:.2f} s"
-        parts.append(f"{event['n_objects']:,} atoms{kept}")
+        parts.append(f"{event['n_objects']:,} {event['task']}{kept}")
     if event["error"]:
         parts.append(f"failed, {event['error']} {event['hint']}".strip())
     parts += [f"({warning})" for warning in event["warnings"]]

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from scanseg.cli.exits import ExitCode, start_logging
 from scanseg.cli.progress import watch
 from scanseg.errors import BundleError, ConfigError
+from scanseg.runs.choice import ByModality
 from scanseg.runs.execute import execute
 from scanseg.runs.folder import RunFolder
 from scanseg.runs.plan import InputFile, Plan
-from scanseg.runs.process import ModelProcessor
+from scanseg.runs.process import ModelProcessor, Processor
 from scanseg.runs.repeat import Repeat, compare_results, read_record
+from scanseg.runs.settings import RunSettings
 
 __all__ = ["app"]
 
@@ -42,7 +45,7 @@ def rerun(
     """
     start_logging(0)
     repeat = read_record(record)
-    processor, remarks = _open_model(repeat)
+    processor, remarks = _open_models(repeat)
     for change in (*repeat.changes, *remarks):
         typer.echo(f"changed: {change}")
     n_inputs = len(repeat.record["inputs"])
@@ -53,11 +56,24 @@ def rerun(
     raise typer.Exit(ExitCode.ALL_GOOD if same else ExitCode.SOME_FAILED)
 
 
-def _open_model(repeat: Repeat) -> tuple[ModelProcessor, list[str]]:
+def _open_models(repeat: Repeat) -> tuple[Processor, list[str]]:
+    """The model, or those to choose from, and what is not as it was."""
+    if "choices" not in repeat.model:
+        return _open_model(repeat.model, repeat.settings)
+    opened = {
+        modality: _open_model(known, repeat.settings)
+        for modality, known in repeat.model["choices"].items()
+    }
+    remarks = [remark for _, remarks in opened.values() for remark in remarks]
+    return ByModality({modality: model for modality, (model, _) in opened.items()}), remarks
+
+
+def _open_model(
+    known: Mapping[str, Any], settings: RunSettings
+) -> tuple[ModelProcessor, list[str]]:
     """The model from its folder, or the one of its name where that is gone."""
     from scanseg.bundle import load_model
 
-    known = repeat.model
     try:
         model = load_model(known["folder"])
     except BundleError:
@@ -65,10 +81,10 @@ def _open_model(repeat: Repeat) -> tuple[ModelProcessor, list[str]]:
     remarks = []
     if model.sha256 != known["checksum"]:
         remarks.append(f"the model {known['name']}: its checksum is another")
-    return ModelProcessor(model, repeat.settings, chosen=known.get("named", True)), remarks
+    return ModelProcessor(model, settings, named=known.get("named", True)), remarks
 
 
-def _run_again(repeat: Repeat, processor: ModelProcessor, output: Path) -> bool:
+def _run_again(repeat: Repeat, processor: Processor, output: Path) -> bool:
     if output.absolute() == repeat.folder:
         raise ConfigError(
             f"{output} holds the results of the first run.", hint="Name a new folder with -o."

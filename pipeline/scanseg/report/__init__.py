@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from scanseg.report.overlay import draw_overlay
+from scanseg.report.atoms import ATOM_TABLES, draw_atoms
 from scanseg.report.page import render_report
 from scanseg.report.png import write_png
 from scanseg.report.review import Review, read_review
-from scanseg.report.tables import ATOM_COLUMNS, append_atoms, join_tables, write_rows
+from scanseg.report.tables import TableFormat, append_table, join_tables, write_rows
+from scanseg.report.walls import WALL_TABLES, class_lengths, draw_walls
 
 __all__ = [
-    "ATOM_COLUMNS",
+    "ATOM_TABLES",
+    "WALL_TABLES",
     "Review",
-    "append_atoms",
-    "draw_overlay",
+    "TableFormat",
+    "append_table",
+    "class_lengths",
+    "draw_atoms",
+    "draw_walls",
     "join_tables",
     "read_review",
     "render_report",

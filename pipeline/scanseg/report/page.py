@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from html import escape
 from importlib.resources import files
 from pathlib import Path
@@ -14,15 +12,15 @@ from string import Template
 from typing import Any
 from urllib.parse import quote
 
-import numpy as np
-
-from scanseg.report.charts import draw_histogram
-from scanseg.report.digest import AtomDigest, digest_atoms
+from scanseg.report.atoms.page import ATOMS
+from scanseg.report.kinds import Kind, ReportedImage
 from scanseg.report.thumbnails import Thumbnails, ThumbnailSize, thumbnail_sizes
+from scanseg.report.walls.page import WALLS
 
 __all__ = ["render_report"]
 
-# Atoms in the distributions, shared evenly between the images.
+KINDS = (ATOMS, WALLS)
+# Objects in the distributions, shared evenly between the images.
 N_SAMPLE = 400_000
 # Pictures end where the page has this many bytes, and lists where nobody reads on.
 MAX_BYTES = 20_000_000
@@ -31,53 +29,6 @@ MAX_CARDS = 2000
 # Reading and reducing pictures: PIL lets other threads work meanwhile.
 N_THREADS = 2
 DOUBTFUL = 0.25  # from here on an image is marked
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Image:
-    """An image with results."""
-
-    entry: Mapping[str, Any]
-    digest: AtomDigest
-
-    @property
-    def name(self) -> str:
-        return str(self.entry["name"])
-
-    @property
-    def frames(self) -> list[Mapping[str, Any]]:
-        """Rows of the frames that have results."""
-        return [row for row in self.entry["frames"] if row["status"] == "done"]
-
-    @property
-    def n_missing(self) -> int:
-        return len(self.entry["frames"]) - len(self.frames)
-
-    @property
-    def overlay(self) -> str:
-        """The picture of the first frame that has one."""
-        names = sorted(name for name in self.entry["outputs"] if name.startswith("overlay"))
-        return names[0] if names else "overlay.png"
-
-    @property
-    def warnings(self) -> list[str]:
-        texts = (text for row in self.frames for text in row.get("warnings") or ())
-        return list(dict.fromkeys(texts))
-
-    @property
-    def pixel_size_nm(self) -> float:
-        """Geometric mean of y and x; NaN without a calibration."""
-        first = self.frames[0]
-        y_nm, x_nm = first.get("pixel_size_y_nm"), first.get("pixel_size_x_nm")
-        return float(np.sqrt(y_nm * x_nm)) if y_nm and x_nm else np.nan
-
-    @property
-    def doubt(self) -> float:
-        """How much the image needs a look; the page says what the terms are."""
-        digest = self.digest
-        uncertain = 1 - digest.mean_probability if digest.n_atoms else 0.5
-        warned = 0.25 * min(2, len(self.warnings))
-        return uncertain + digest.share_not_fitted + warned + (0.5 if self.n_missing else 0.0)
 
 
 def render_report(
@@ -92,7 +43,7 @@ def render_report(
     record
         What ``run.json`` holds.
     entries
-        Lines of the manifest: ``name, path, sha256, status, failures, frames, outputs``.
+        Lines of the manifest: ``name, path, sha256, status, task, failures, frames, outputs``.
     key
         Put into the page, so that one can tell whether it is up to date.
 
@@ -103,6 +54,7 @@ def render_report(
     """
     images = _digested(folder, [entry for entry in entries if entry["outputs"]])
     images.sort(key=lambda image: (-image.doubt, image.name))
+    by_kind = _by_kind(images)
     pictures = _pictures(folder, images)
     failures = [
         {"path": entry["path"], **failure} for entry in entries for failure in entry["failures"]
@@ -111,41 +63,47 @@ def render_report(
     sections = {
         "key": escape(key),
         "title": escape(folder.name),
-        "tiles": _tiles(images, entries),
+        "tiles": _tiles(by_kind, images, entries),
         "run": _run(record),
         "failures": _failures(failures),
-        "charts": _charts(images, record.get("colours") or {}),
-        "classes": _classes(images, record.get("colours") or {}),
+        "numbers": "\n".join(_numbers(by_kind, record.get("colours") or {})),
         "cards": "\n".join(
             _card(image, pictures[rank] if rank < len(pictures) else Thumbnails())
             for rank, image in enumerate(images[:MAX_CARDS])
         ),
         "more": _more(len(images)),
+        "doubt": "\n".join(_doubt(kind, alone=len(by_kind) == 1) for kind in by_kind),
         "run_json": _script_json(_identity(record)),
     }
     n_bytes = len(template.template) + sum(len(part) for part in sections.values())
     return template.substitute(sections, size=f"{n_bytes / 1e6:.1f} MB")
 
 
-def _digested(folder: Path, entries: list[Mapping[str, Any]]) -> list[_Image]:
+def _kind_of(entry: Mapping[str, Any]) -> Kind:
+    return next(kind for kind in KINDS if kind.task == entry.get("task", ATOMS.task))
+
+
+def _by_kind(images: list[ReportedImage]) -> dict[Kind, list[ReportedImage]]:
+    """Images of each kind that occurs; without any, the page has the sections of atoms."""
+    grouped = {kind: [image for image in images if _kind_of(image.entry) is kind] for kind in KINDS}
+    return {kind: group for kind, group in grouped.items() if group} or {ATOMS: []}
+
+
+def _digested(folder: Path, entries: list[Mapping[str, Any]]) -> list[ReportedImage]:
     n_sample = max(20, N_SAMPLE // max(1, len(entries)))
     return [
-        _Image(
+        ReportedImage(
             entry,
-            digest_atoms(
-                folder / entry["name"] / "atoms.csv",
-                n_atoms=entry["n_objects"],
-                n_sample=n_sample,
-            ),
+            _kind_of(entry).digest(folder / entry["name"], entry["n_objects"], n_sample),
         )
         for entry in entries
     ]
 
 
-def _pictures(folder: Path, images: list[_Image]) -> list[Thumbnails]:
+def _pictures(folder: Path, images: list[ReportedImage]) -> list[Thumbnails]:
     """Pictures of the most doubtful images, as many as the page may hold."""
 
-    def draw(image: _Image, size: ThumbnailSize) -> Thumbnails:
+    def draw(image: ReportedImage, size: ThumbnailSize) -> Thumbnails:
         first, overlay = image.frames[0], folder / image.name / image.overlay
         if not overlay.is_file():
             return Thumbnails()
@@ -165,21 +123,16 @@ def _pictures(folder: Path, images: list[_Image]) -> list[Thumbnails]:
     return pictures
 
 
-def _tiles(images: list[_Image], entries: Sequence[Mapping[str, Any]]) -> str:
-    n_atoms = sum(image.digest.n_atoms for image in images)
+def _tiles(
+    by_kind: Mapping[Kind, list[ReportedImage]],
+    images: list[ReportedImage],
+    entries: Sequence[Mapping[str, Any]],
+) -> str:
     n_failed = sum(bool(entry["failures"]) for entry in entries)
     n_warned = sum(bool(image.warnings) for image in images)
-    n_not_fitted = sum(image.digest.n_not_fitted for image in images)
-    probability = sum(
-        image.digest.mean_probability * image.digest.n_atoms
-        for image in images
-        if image.digest.n_atoms
-    )
     tiles = [
         (f"{len(images):,}", "image" if len(images) == 1 else "images", ""),
-        (f"{n_atoms:,}", "atoms", ""),
-        (f"{probability / n_atoms:.3f}" if n_atoms else "–", "mean probability", ""),
-        (f"{n_not_fitted / n_atoms:.1%}" if n_atoms else "–", "not fitted", ""),
+        *((*tile, "") for kind, group in by_kind.items() for tile in kind.tiles(group)),
         (f"{n_warned:,}", "with warnings", "warn" if n_warned else ""),
         (f"{n_failed:,}", "failed", "bad" if n_failed else ""),
     ]
@@ -189,11 +142,42 @@ def _tiles(images: list[_Image], entries: Sequence[Mapping[str, Any]]) -> str:
     )
 
 
+def _numbers(
+    by_kind: Mapping[Kind, list[ReportedImage]], colours: Mapping[str, str]
+) -> Iterator[str]:
+    """Distributions and classes of each kind; the kind is named where there are several."""
+    for kind, group in by_kind.items():
+        suffix, of_kind = (f"-{kind.task}", f" of {kind.task}") if len(by_kind) > 1 else ("", "")
+        charts = "\n".join(kind.charts(group))
+        yield (
+            f'<section id="numbers{suffix}"><h2>Distributions{of_kind}</h2>'
+            f'<div class="charts">{charts}</div></section>'
+        )
+        yield (
+            f'<section id="classes{suffix}"><h2>Classes{of_kind}</h2>'
+            f'<div class="scroll">{kind.classes(group, colours)}</div></section>'
+        )
+
+
+def _doubt(kind: Kind, *, alone: bool) -> str:
+    """What makes an image doubtful."""
+    begin = "Doubt" if alone else f"{kind.task.capitalize()}: doubt"
+    return (
+        f"<p>{begin} is the sum of: {kind.doubt}; 0.25 for each of up to two warnings; 0.5 where "
+        "frames are missing. From 0.25 on an image is marked.\nThe second picture of an image "
+        f"shows its least certain {kind.detail} at the full resolution of the overlay.</p>"
+    )
+
+
 def _run(record: Mapping[str, Any]) -> str:
     model, machine = record.get("model") or {}, record.get("machine") or {}
+    models = (model.get("choices") or {"": model}).items()
     seconds = record.get("seconds")
     lines = {
-        "model": f"{model.get('name', '?')} {model.get('version', '')}",
+        "model": ", ".join(
+            f"{each.get('name', '?')} {each.get('version', '')}" + (f" for {kind}" if kind else "")
+            for kind, each in models
+        ),
         "model checksum": str(model.get("checksum", ""))[:16],
         "computed by": model.get("engine"),
         "started": record.get("started"),
@@ -245,63 +229,7 @@ def _failures(failures: list[dict[str, Any]]) -> str:
     )
 
 
-def _charts(images: list[_Image], colours: Mapping[str, str]) -> str:
-    calibrated = bool(images) and all(np.isfinite(image.pixel_size_nm) for image in images)
-    column, unit = ("spacing_nm", "nm") if calibrated else ("spacing_px", "px")
-    spacings = [row[column] for image in images for row in image.frames if row.get(column)]
-    charts = [
-        draw_histogram(spacings, title="spacing of neighbours, a value an image", unit=unit),
-        draw_histogram(_pooled(images, "probability"), title="probability", limits=(0.0, 1.0)),
-    ]
-    for name, title in (("sigma_px", "width σ of columns"), ("error_px", "error bar, one axis")):
-        values = _pooled(images, name, in_pm=calibrated)
-        charts.append(draw_histogram(values, title=title, unit="pm" if calibrated else "px"))
-    return "\n".join(charts)
-
-
-def _pooled(images: Iterable[_Image], name: str, *, in_pm: bool = False) -> np.ndarray:
-    """Values of the samples of all images."""
-    values = [
-        image.digest.sample[name] * (1000 * image.pixel_size_nm if in_pm else 1.0)
-        for image in images
-        if image.digest.sample
-    ]
-    return np.concatenate(values) if values else np.empty(0)
-
-
-def _classes(images: list[_Image], colours: Mapping[str, str]) -> str:
-    counts = sum((Counter(image.digest.classes) for image in images), Counter[str]())
-    if not counts:
-        return ""
-    sampled = [image.digest for image in images if image.digest.sample]
-    names = np.concatenate([digest.sample_class for digest in sampled])
-    columns = {
-        key: np.concatenate([digest.sample[key] for digest in sampled])
-        for key in ("probability", "sigma_px", "error_px")
-    }
-    rows = []
-    for name, number in sorted(counts.items(), key=lambda item: -item[1]):
-        chosen = names == name
-        medians = "".join(
-            f"<td>{np.nanmedian(column[chosen]):.3g}</td>" if chosen.any() else "<td>–</td>"
-            for column in columns.values()
-        )
-        n_images = sum(name in image.digest.classes for image in images)
-        colour = escape(colours.get(name, "#888888"))
-        rows.append(
-            f'<tr><td><i class="dot" style="background:{colour}"></i>{escape(name)}</td>'
-            f"<td>{number:,}</td><td>{number / counts.total():.1%}</td><td>{n_images:,}</td>"
-            f"{medians}</tr>"
-        )
-    heads = ("class", "atoms", "share", "images", "probability", "σ, px", "error bar, px")
-    head = "".join(f"<th>{text}</th>" for text in heads)
-    return (
-        f'<table class="numbers"><thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody>'
-        "</table><p class=note>Medians of the atoms that were fitted.</p>"
-    )
-
-
-def _card(image: _Image, picture: Thumbnails) -> str:
+def _card(image: ReportedImage, picture: Thumbnails) -> str:
     entry, name = image.entry, escape(image.name)
     link = escape(quote(f"{image.name}/{image.overlay}"))
     shown = "".join(
@@ -315,34 +243,16 @@ def _card(image: _Image, picture: Thumbnails) -> str:
         warnings.insert(0, f"{image.n_missing} of {len(entry['frames'])} frames have no result")
     texts = "".join(f"<li>{escape(text)}</li>" for text in warnings[:5])
     listed = f'<ul class="warnings">{texts}</ul>' if texts else ""
+    numbers = " · ".join(_kind_of(entry).numbers(image))
     doubtful = " doubtful" if image.doubt >= DOUBTFUL else ""
     return (
         f'<article class="card{doubtful}" data-image="{name}" data-path="{escape(entry["path"])}" '
         f'data-sha256="{escape(entry["sha256"])}"><div class="pictures">{shown}</div>'
-        f'<h3><a href="{link}">{name}</a></h3><p>{_numbers(image)}</p>{listed}'
+        f'<h3><a href="{link}">{name}</a></h3><p>{numbers}</p>{listed}'
         '<div class="review"><button type="button" data-verdict="good" aria-pressed="false">Good'
         '</button><button type="button" data-verdict="bad" aria-pressed="false">Bad</button>'
         f'<input type="text" placeholder="Comment" aria-label="Comment on {name}"></div></article>'
     )
-
-
-def _numbers(image: _Image) -> str:
-    """One line about an image."""
-    digest, frames = image.digest, image.frames
-    parts = [f"{digest.n_atoms:,} atoms"]
-    if len(frames) > 1:
-        parts.append(f"{len(frames):,} frames")
-    spacings_px = [row["spacing_px"] for row in frames if row.get("spacing_px")]
-    if spacings_px:
-        spacing_px = float(np.median(spacings_px))
-        spacing = f"spacing {spacing_px:.3g} px"
-        if np.isfinite(image.pixel_size_nm):
-            spacing += f" = {spacing_px * image.pixel_size_nm:.3g} nm"
-        parts.append(spacing)
-    if digest.n_atoms:
-        parts.append(f"probability {digest.mean_probability:.3f}")
-        parts.append(f"{digest.share_not_fitted:.1%} not fitted")
-    return " · ".join(parts)
 
 
 def _more(n_images: int) -> str:

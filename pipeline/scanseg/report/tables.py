@@ -1,10 +1,11 @@
-"""Tables as CSV: the columns of the manual, sensible digits, a million rows in seconds."""
+"""Tables as CSV: sensible digits, a million rows in seconds."""
 
 from __future__ import annotations
 
 import csv
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -13,55 +14,49 @@ import numpy as np
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["ATOM_COLUMNS", "append_atoms", "join_tables", "write_rows"]
+__all__ = ["TableFormat", "append_table", "join_tables", "write_rows"]
 
-ATOM_COLUMNS = (
-    "image",
-    "frame",
-    "atom",
-    "y_px",
-    "x_px",
-    "y_nm",
-    "x_nm",
-    "class",
-    "probability",
-    "y_err_px",
-    "x_err_px",
-    "amplitude",
-    "sigma_px",
-    "background",
-    "at_edge",
-    "fit_ok",
-)
-
-# Positions are good to 1e-2 px at best, so 1e-4 px loses nothing; at 10 pm a pixel that is 1e-6 nm.
-_DECIMALS = {
-    "y_px": 4,
-    "x_px": 4,
-    "y_nm": 6,
-    "x_nm": 6,
-    "probability": 4,
-    "y_err_px": 5,
-    "x_err_px": 5,
-    "sigma_px": 4,
-}
-# Counts or volts, of any size: 7 significant digits, which is what float32 prints.
-_SEVEN_DIGITS = ("amplitude", "background")
 # Rows that are turned into text together, so that memory does not grow with the table.
 ROWS_AT_ONCE = 100_000
 
 
-def append_atoms(
-    file: BinaryIO, atoms: pd.DataFrame, *, image: str, frame: int, header: bool
+@dataclass(frozen=True, slots=True)
+class TableFormat:
+    """How a table is written.
+
+    Parameters
+    ----------
+    decimals
+        Digits behind the point, by column. Of other columns with fractions seven digits are
+        written, which is what float32 holds.
+    columns
+        What is written behind ``image`` and ``frame``, one that the table lacks as empty cells;
+        without it the columns of the table itself.
+    """
+
+    decimals: Mapping[str, int]
+    columns: tuple[str, ...] = ()
+
+
+def append_table(
+    file: BinaryIO,
+    table: pd.DataFrame,
+    *,
+    format: TableFormat,
+    image: str,
+    frame: int,
+    header: bool,
 ) -> None:
-    """Write the atoms of one frame as CSV.
+    """Write the rows of one frame as CSV.
 
     Parameters
     ----------
     file
         Where to write, open for binary writing.
-    atoms
-        One row an atom, as ``find_atoms`` returns it.
+    table
+        What was found.
+    format
+        Its columns and digits.
     image
         Name of the image, the first column.
     frame
@@ -75,65 +70,70 @@ def append_atoms(
     """
     from pyarrow import csv as arrow_csv
 
+    columns = format.columns or tuple(table.columns)
     if header:
-        file.write((",".join(ATOM_COLUMNS) + "\n").encode())
+        file.write((",".join(("image", "frame", *columns)) + "\n").encode())
     # pyarrow quotes either every text or none; none is what people expect to see.
-    texts = {image, *atoms["class"].unique()} if "class" in atoms else {image}
+    texts = {image, *table["class"].unique()} if "class" in table else {image}
     plain = not any(set(str(text)) & set('",\r\n') for text in texts)
     options = arrow_csv.WriteOptions(
         include_header=False, quoting_style="none" if plain else "needed"
     )
-    for start in range(0, len(atoms), ROWS_AT_ONCE):
-        rows = atoms.iloc[start : start + ROWS_AT_ONCE]
-        arrow_csv.write_csv(_arrow(rows, image, frame), file, options)
+    for start in range(0, len(table), ROWS_AT_ONCE):
+        rows = table.iloc[start : start + ROWS_AT_ONCE]
+        arrow_csv.write_csv(_arrow(rows, columns, format, image, frame), file, options)
 
 
-def _arrow(atoms: pd.DataFrame, image: str, frame: int) -> Any:
+def _arrow(
+    rows: pd.DataFrame, columns: Sequence[str], format: TableFormat, image: str, frame: int
+) -> Any:
     """The table as it is written, digits rounded."""
     import pyarrow as pa
 
-    columns: dict[str, Any] = {
-        "image": pa.array([image], pa.string()).take(pa.array(np.zeros(len(atoms), np.int32))),
-        "frame": np.full(len(atoms), frame),
+    written: dict[str, Any] = {
+        "image": pa.array([image], pa.string()).take(pa.array(np.zeros(len(rows), np.int32))),
+        "frame": np.full(len(rows), frame),
     }
-    for name in ATOM_COLUMNS[2:]:
-        columns[name] = _column(atoms, name)
-    return pa.table(columns)
+    for name in columns:
+        written[name] = _column(rows, name, format.decimals.get(name))
+    return pa.table(written)
 
 
-def _column(atoms: pd.DataFrame, name: str) -> Any:
+def _column(rows: pd.DataFrame, name: str, decimals: int | None) -> Any:
     import pyarrow as pa
 
-    if name not in atoms:
-        return pa.nulls(len(atoms))
-    values = atoms[name]
-    if name in _SEVEN_DIGITS:
+    if name not in rows:
+        return pa.nulls(len(rows))
+    values = rows[name]
+    if values.dtype.kind != "f":
+        as_text = values.dtype.name == "category"
+        return pa.array(values.astype(object) if as_text else values, from_pandas=True)
+    if decimals is None:
         return pa.array(values.to_numpy(np.float32), from_pandas=True)
-    if name in _DECIMALS:
-        # Adding zero turns -0.0 into 0.0.
-        rounded = np.round(values.to_numpy(np.float64), _DECIMALS[name]) + 0.0
-        return pa.array(rounded, from_pandas=True)
-    return pa.array(values.astype(object) if name == "class" else values, from_pandas=True)
+    # Adding zero turns -0.0 into 0.0.
+    return pa.array(np.round(values.to_numpy(np.float64), decimals) + 0.0, from_pandas=True)
 
 
-def join_tables(tables: Iterable[Path], joined: Path, *, header: Sequence[str]) -> None:
+def join_tables(tables: Iterable[Path], joined: Path, *, columns: Sequence[str] = ()) -> None:
     """Write tables of the same columns one after the other into one.
 
     Parameters
     ----------
     tables
-        CSV files that begin with the line of ``header``.
+        CSV files that begin with the names of the columns.
     joined
         File to write.
-    header
-        Names of the columns.
+    columns
+        What follows ``image`` and ``frame``, for the case that there is no table.
     """
     with joined.open("wb") as output:
-        output.write((",".join(header) + "\n").encode())
         for table in tables:
             with table.open("rb") as part:
-                part.readline()
+                header = part.readline()
+                output.write(b"" if output.tell() else header)
                 shutil.copyfileobj(part, output, 1 << 20)
+        if not output.tell():
+            output.write((",".join(("image", "frame", *columns)) + "\n").encode())
 
 
 def write_rows(path: Path, rows: Iterable[Mapping[str, Any]], *, columns: Sequence[str]) -> None:

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import errno
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any
-
-import numpy as np
+from typing import Any, NamedTuple
 
 from scanseg.micrograph import Micrograph
+from scanseg.runs.detection import Detection
 from scanseg.runs.folder import RunFolder
 from scanseg.runs.manifest import Entry, Failure
 from scanseg.runs.outputs import ImageOutputs, remove_outputs
 from scanseg.runs.plan import InputFile, Skipped
-from scanseg.runs.process import Detection
 from scanseg.runs.settings import OutputConfig
+from scanseg.runs.tasks import TASKS
 
-__all__ = ["Collector", "Frame", "Outcome"]
+__all__ = ["Collector", "Found", "Frame", "Outcome"]
 
 log = logging.getLogger("scanseg.runs")
 
@@ -74,6 +73,13 @@ class Outcome:
     seconds: float = 0.0
 
 
+class Found(NamedTuple):
+    """How many images have results of a kind, and how many objects those have."""
+
+    n_images: int
+    n_objects: int
+
+
 @dataclass
 class _File:
     """The file whose frames arrive."""
@@ -81,6 +87,7 @@ class _File:
     outputs: ImageOutputs | None = None
     n_missing: int = 0  # frames without a result before the first with one
     broken: bool = False  # whether its outputs could not be written
+    task: str = ""
     n_objects: int = 0
     seconds: float = 0.0
     rows: list[dict[str, Any]] = field(default_factory=list)
@@ -94,8 +101,6 @@ class Collector:
     ----------
     folder
         The output folder.
-    colours
-        Colour of every class but the background.
     config
         What is written.
     observe
@@ -107,25 +112,29 @@ class Collector:
     def __init__(
         self,
         folder: RunFolder,
-        colours: Mapping[str, str],
         config: OutputConfig,
         observe: Callable[[dict[str, Any]], None],
         release: Callable[[Frame], None],
     ) -> None:
         self._folder = folder
-        self._colours = colours
         self._config = config
         self._observe = observe
         self._release = release
         self._file = _File()
-        self._counts = {"n_done": 0, "n_kept": 0, "n_failed": 0, "n_objects": 0}
+        self._counts = {"n_done": 0, "n_kept": 0, "n_failed": 0}
+        self._found: dict[str, Found] = {}
         self.n_files = 0
         self.skipped: list[Skipped] = []
         self.n_kept_failures = 0
 
     def counts(self) -> dict[str, int]:
-        """Numbers of images done, kept and failed, and of objects."""
+        """Numbers of images done, kept and failed."""
         return dict(self._counts)
+
+    @property
+    def found(self) -> dict[str, Found]:
+        """What there is of each kind of result, in one order."""
+        return {task.name: self._found[task.name] for task in TASKS if task.name in self._found}
 
     @property
     def n_new_failures(self) -> int:
@@ -193,15 +202,16 @@ class Collector:
                 file.outputs = ImageOutputs(
                     frame.file,
                     image,
+                    detection,
                     frame.n_frames,
                     scratch=self._folder.scratch / "image",
-                    colours=self._colours,
                     config=self._config,
                 )
                 for _ in range(file.n_missing):
                     file.outputs.add_missing()
-            file.outputs.add(frame.index, image, detection)
-            file.n_objects += len(detection.atoms)
+            file.outputs.add(frame.index, detection)
+            file.task = detection.task.name
+            file.n_objects += detection.n_objects
         except Exception as error:
             return self._broken(error, frame)
         return None
@@ -245,6 +255,7 @@ class Collector:
             status="done" if outputs else "failed",
             error=f"{first.error}: {first.reason}" if first else "",
             hint=first.hint if first else "",
+            task=file.task if outputs else "",
             n_objects=file.n_objects if outputs else 0,
             seconds=round(file.seconds, 4),
             failures=[asdict(failure) for failure in file.failures],
@@ -263,7 +274,9 @@ class Collector:
             self._counts[kind] += 1
         if entry.failures:
             self._counts["n_failed"] += 1
-        self._counts["n_objects"] += entry.n_objects
+        if entry.outputs:
+            before = self._found.get(entry.task, Found(0, 0))
+            self._found[entry.task] = Found(before.n_images + 1, before.n_objects + entry.n_objects)
 
 
 def _row(outcome: Outcome, *, ok: bool) -> dict[str, Any]:
@@ -272,10 +285,6 @@ def _row(outcome: Outcome, *, ok: bool) -> dict[str, Any]:
     if not ok or image is None or detection is None:
         return _failed_row(frame.file.name, frame.index)
     size = image.pixel_size_nm
-    spacing_px = detection.spacing_px
-    if spacing_px is not None and not np.isfinite(spacing_px):
-        spacing_px = None
-    spacing_nm = spacing_px * float(np.sqrt(size[0] * size[1])) if spacing_px and size else None
     return {
         "image": frame.file.name,
         "frame": frame.index,
@@ -286,9 +295,8 @@ def _row(outcome: Outcome, *, ok: bool) -> dict[str, Any]:
         "pixel_size_x_nm": size[1] if size else None,
         "calibration": image.metadata.get("calibration", ""),
         "signal": str(image.signal),
-        "spacing_px": None if spacing_px is None else round(spacing_px, 4),
-        "spacing_nm": None if spacing_nm is None else round(spacing_nm, 6),
-        "n_atoms": len(detection.atoms),
+        "model": detection.model,
+        **detection.numbers,
         "warnings": list(dict.fromkeys((*image.warnings, *detection.warnings))),
         "seconds": round(frame.seconds + outcome.seconds, 4),
     }
@@ -305,6 +313,7 @@ def _event(entry: Entry) -> dict[str, Any]:
         "image": entry.name,
         "path": entry.path,
         "status": entry.status,
+        "task": entry.task,
         "n_objects": entry.n_objects,
         "seconds": entry.seconds,
         "error": entry.error,

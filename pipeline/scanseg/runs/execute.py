@@ -7,19 +7,20 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
 from scanseg.errors import MachineError
-from scanseg.runs.collect import Collector, Frame, Outcome
+from scanseg.runs.collect import Collector, Found, Frame, Outcome
+from scanseg.runs.detection import Detection
 from scanseg.runs.failures import failure_of
 from scanseg.runs.folder import RunFolder
 from scanseg.runs.manifest import Failure
 from scanseg.runs.pipeline import WriteBehind, read_ahead
 from scanseg.runs.plan import Plan, Skipped
-from scanseg.runs.process import Detection, Processor
+from scanseg.runs.process import Processor
 from scanseg.runs.publish import publish
 from scanseg.runs.reading import Read, Reading, read_file
 from scanseg.runs.record import describe_machine, now, versions
@@ -46,8 +47,9 @@ class RunResult:
     n_done, n_kept, n_failed
         Images processed, images whose results were there already, images without a result or with
         a frame without one.
-    n_objects
-        Atoms of all images of the plan.
+    found
+        Images with results, and atoms or walls in them, by the kind of result, for all images of
+        the plan.
     seconds
         Wall time.
     interrupted
@@ -59,10 +61,15 @@ class RunResult:
     n_done: int
     n_kept: int
     n_failed: int
-    n_objects: int
+    found: Mapping[str, Found]
     seconds: float
     interrupted: bool
     gave_up: bool = False
+
+    @property
+    def n_objects(self) -> int:
+        """Atoms and walls together."""
+        return sum(each.n_objects for each in self.found.values())
 
 
 def execute(
@@ -111,7 +118,7 @@ def execute(
     started = time.perf_counter()
     record = _record(plan, processor, settings, command)
     reading = Reading(plan, folder, processor, settings, retry_failed, read or read_file)
-    collector = Collector(folder, processor.colours, settings.output, observe, reading.release)
+    collector = Collector(folder, settings.output, observe, reading.release)
     writing = WriteBehind(collector.take, depth=2)
     stop = stop or threading.Event()
     frames = read_ahead(reading.frames(), depth=AHEAD, ends=stop)
@@ -140,6 +147,7 @@ def execute(
     is_cut = collector.n_files < len(plan.files)
     result = RunResult(
         **collector.counts(),
+        found=collector.found,
         seconds=_since(started),
         interrupted=is_cut and stop.is_set(),
         gave_up=is_cut and not stop.is_set(),
@@ -205,7 +213,7 @@ def _side_by_side(frames: Iterable[Frame], processor: Processor) -> Iterator[Out
         try:
             for frame in frames:
                 if frame.image is not None:
-                    processor.prepare()  # once, before threads share it
+                    processor.prepare(frame.image)  # once, before threads share it
                 large = frame.image is not None and frame.image.data.size > LARGE_PX
                 while waiting and (large or len(waiting) == SIDE_BY_SIDE):
                     yield waiting.popleft().result()

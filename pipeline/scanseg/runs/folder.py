@@ -14,6 +14,7 @@ from scanseg.errors import ConfigError, MachineError
 from scanseg.runs.manifest import MANIFEST, Manifest
 from scanseg.runs.outputs import remove_outputs
 from scanseg.runs.shards import merge_records
+from scanseg.runs.tasks import TABLES
 
 __all__ = ["RunFolder", "is_run_folder", "refuse_foreign"]
 
@@ -22,7 +23,6 @@ REPORT = "report.html"
 # All temporary files are here: on the same file system, and gone with one call.
 SCRATCH = ".scanseg-partial"
 LOCK = ".scanseg-lock"
-TABLES = ("images.csv", "failures.csv", "atoms.csv")
 
 
 class RunFolder:
@@ -125,7 +125,7 @@ class RunFolder:
             while parent != self.path and parent.is_dir() and not any(parent.iterdir()):
                 parent.rmdir()
                 parent = parent.parent
-        for name in (MANIFEST, RECORD, REPORT, "run.log", *TABLES):
+        for name in (MANIFEST, RECORD, REPORT, "run.log", "images.csv", "failures.csv", *TABLES):
             (self.path / name).unlink(missing_ok=True)
         for pattern in ("manifest.*-of-*.jsonl", "run.*-of-*.json", "run.*-of-*.log"):
             for path in self.path.glob(pattern):

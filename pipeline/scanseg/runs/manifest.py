@@ -49,10 +49,12 @@ class Entry:
         Checksum of contents, model and settings: the same key gives the same results.
     status
         ``done`` if at least one frame has a result.
+    task
+        Kind of result, ``atoms`` or ``walls``; empty where there is none.
     failures
         What went wrong; one of the file as a whole, or one a frame.
     n_objects, seconds
-        Number of atoms, and the time of reading, network and refinement.
+        Number of atoms or walls, and the time of reading, network and measuring.
     frames
         Rows of images.csv.
     outputs
@@ -66,6 +68,7 @@ class Entry:
     status: Literal["done", "failed"]
     error: str = ""
     hint: str = ""
+    task: str = "atoms"
     n_objects: int = 0
     seconds: float = 0.0
     failures: list[dict[str, str]] = field(default_factory=list)

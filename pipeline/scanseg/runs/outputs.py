@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import re
 import shutil
-from collections.abc import Container, Mapping
+from collections.abc import Container
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -15,17 +16,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scanseg.micrograph import Micrograph
-from scanseg.report import append_atoms, draw_overlay, write_png
+from scanseg.report import ATOM_TABLES, WALL_TABLES, append_table, write_png
+from scanseg.runs.detection import Detection
 from scanseg.runs.manifest import content_checksum
 from scanseg.runs.plan import InputFile
-from scanseg.runs.process import Detection
 from scanseg.runs.settings import OutputConfig
+from scanseg.runs.tasks import TABLES, TASKS
 from scanseg.writers import MapWriter
 
 __all__ = ["ImageOutputs", "remove_outputs"]
 
+TABLE_FORMATS = {**ATOM_TABLES, **WALL_TABLES}
 OUTPUT_FILES = re.compile(
-    r"(class_map|probability|uncertainty)\.tif|atoms\.csv|overlay(_\d+)?\.png"
+    r"(class_map|probability|uncertainty)\.tif|overlay(_\d+)?\.png|"
+    + "|".join(map(re.escape, (*TABLES, *(name for task in TASKS for name in task.files))))
 )
 
 
@@ -38,12 +42,12 @@ class ImageOutputs:
         The input.
     first
         Its first frame, for shape and calibration.
+    found
+        What was found in that, for the kind of result and the classes.
     n_frames
         Number of its frames.
     scratch
         A folder on the same file system as the output folder, for this image alone.
-    colours
-        Colour of every class but the background.
     config
         What is written.
     """
@@ -52,26 +56,30 @@ class ImageOutputs:
         self,
         file: InputFile,
         first: Micrograph,
+        found: Detection,
         n_frames: int,
         *,
         scratch: Path,
-        colours: Mapping[str, str],
         config: OutputConfig,
     ) -> None:
         self._file = file
         self._first = first
         self._n_frames = n_frames
         self._scratch = scratch
-        self._colours = colours
+        self._task = found.task
+        self._classes = ("background", *found.colours)
         self._config = config
         shutil.rmtree(scratch, ignore_errors=True)
         scratch.mkdir(parents=True)
         self._open = ExitStack()
-        self._atoms: BinaryIO = self._open.enter_context((scratch / "atoms.csv").open("wb"))
+        self._tables: dict[str, BinaryIO] = {
+            name: self._open.enter_context((scratch / name).open("wb"))
+            for name in self._task.tables
+        }
+        self._features: list[dict[str, Any]] = []
         self._maps = {"class_map.tif": self._map("class_map", np.uint8, ())}
         if "probability" in config.save:
-            names = ("background", *colours)
-            self._maps["probability.tif"] = self._map("probability", np.float32, names)
+            self._maps["probability.tif"] = self._map("probability", np.float32, self._classes)
         if "uncertainty" in config.save:
             self._maps["uncertainty.tif"] = self._map("uncertainty", np.float32, ())
         self._overlay_frames = _spread(n_frames, config.overlay_frames)
@@ -87,42 +95,40 @@ class ImageOutputs:
             )
         )
 
-    def add(self, index: int, image: Micrograph, detection: Detection) -> None:
+    def add(self, index: int, detection: Detection) -> None:
         """Write what was found in a frame."""
-        append_atoms(
-            self._atoms,
-            detection.atoms,
-            image=self._file.name,
-            frame=index,
-            header=self._n_added == 0,
-        )
+        for name, file in self._tables.items():
+            append_table(
+                file,
+                detection.tables[name],
+                format=TABLE_FORMATS[name],
+                image=self._file.name,
+                frame=index,
+                header=self._n_added == 0,
+            )
+        for feature in detection.features:
+            properties = {"frame": index, **feature["properties"]}
+            self._features.append({**feature, "properties": properties})
         for name, planes in _planes(detection, set(self._maps)).items():
             for rows in planes:
                 self._maps[name].add_plane(rows)
         if index in self._overlay_frames:
-            self._draw(index, image, detection)
+            self._draw(index, detection)
         self._n_added += 1
 
     def add_missing(self) -> None:
         """Keep the place of a frame that has no result."""
         for name, writer in self._maps.items():
-            for _ in range(1 + len(self._colours) if name == "probability.tif" else 1):
+            for _ in range(len(self._classes) if name == "probability.tif" else 1):
                 writer.add_empty_plane()
 
-    def _draw(self, index: int, image: Micrograph, detection: Detection) -> None:
+    def _draw(self, index: int, detection: Detection) -> None:
         name = "overlay.png"
         if index != self._overlay_frames[0]:
             digits = int(math.log10(self._n_frames - 1)) + 1
             name = f"overlay_{index:0{digits}d}.png"
         title = self._file.name + (f"  frame {index}" if self._n_frames > 1 else "")
-        picture = draw_overlay(
-            image,
-            detection.atoms,
-            colours=self._colours,
-            spacing_px=detection.spacing_px,
-            longest_px=self._config.overlay_px,
-            title=title,
-        )
+        picture = detection.draw(longest_px=self._config.overlay_px, title=title)
         write_png(self._scratch / name, np.asarray(picture))
 
     def finish(self, folder: Path) -> dict[str, str]:
@@ -134,6 +140,9 @@ class ImageOutputs:
                 title=f"{self._file.name} {name.removesuffix('.tif').replace('_', ' ')}",
             )
         self._open.close()
+        for name in self._task.files:
+            collection = {"type": "FeatureCollection", "features": self._features}
+            (self._scratch / name).write_text(json.dumps(collection) + "\n", encoding="utf-8")
         folder.mkdir(parents=True, exist_ok=True)
         checksums = {}
         for path in sorted(self._scratch.iterdir()):

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from scanseg.errors import ConfigError
 from scanseg.readers import image_suffixes, is_image_folder
+from scanseg.runs.tasks import TABLES
 
 __all__ = ["InputFile", "Plan", "Skipped", "find_inputs"]
 
@@ -25,7 +26,7 @@ NOT_IMAGES = frozenset(_NOT_IMAGES.split())
 # Files at the top of an output folder: no folder of an image may be called so.
 RESERVED = frozenset(
     {
-        "atoms.csv",
+        *TABLES,
         "failures.csv",
         "images.csv",
         "manifest.jsonl",

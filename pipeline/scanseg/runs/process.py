@@ -1,79 +1,32 @@
-"""From a frame to what is written about it: the network and the search for atoms, in one call."""
+"""From a frame to what is written about it: the network, and the search for what it has seen."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
-from numpy.typing import NDArray
-
 from scanseg.errors import ScansegError
-from scanseg.micrograph import FloatImage, Micrograph, Signal
+from scanseg.micrograph import Micrograph, Signal
+from scanseg.runs.detection import Detection, detected_atoms, detected_walls
 from scanseg.runs.failures import StageError
 from scanseg.runs.settings import RunSettings
+from scanseg.runs.tasks import ATOMS, WALLS
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from scanseg.bundle import Model
-    from scanseg.inference import Engine
+    from scanseg.inference import Engine, Prediction
 
-__all__ = ["Detection", "Maps", "ModelProcessor", "Processor", "open_processor"]
-
-# Which shipped model takes which signals; an image whose signal the file does not tell is taken
-# for STEM, as long as that is the only modality with a model.
-DEFAULT_MODEL = "stem-atoms"
-PFM_SIGNALS = (Signal.PFM_AMPLITUDE, Signal.PFM_PHASE, Signal.TOPOGRAPHY)
-
-
-class Maps(Protocol):
-    """The part of a prediction that is written to files."""
-
-    @property
-    def probability(self) -> FloatImage:
-        """Probability of each class, shape (C, height, width)."""
-
-    @property
-    def uncertainty(self) -> FloatImage:
-        """Uncertainty, shape (height, width)."""
-
-    def class_map_rows(self, start: int, stop: int) -> NDArray[Any]:
-        """Rows of the class map, uint8, shape (stop - start, width)."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Detection:
-    """What was found in a frame.
-
-    Parameters
-    ----------
-    maps
-        The prediction.
-    atoms
-        One row an atom.
-    spacing_px
-        Distance of neighbouring columns in pixels of the image; None where it was not measured.
-    warnings
-        What a user must know before trusting the numbers.
-    seconds
-        Time of each stage.
-    """
-
-    maps: Maps
-    atoms: pd.DataFrame
-    spacing_px: float | None
-    warnings: tuple[str, ...] = ()
-    seconds: Mapping[str, float] = field(default_factory=dict)
+__all__ = ["ModelProcessor", "Processor"]
 
 
 class Processor(Protocol):
-    """A model, ready to be applied to frames."""
+    """A model, or several to choose from, ready to be applied to frames."""
 
     @property
     def checksum(self) -> str:
-        """Checksum of the model."""
+        """Checksum of all models that a frame may get."""
 
     @property
     def description(self) -> Mapping[str, Any]:
@@ -83,8 +36,8 @@ class Processor(Protocol):
     def colours(self) -> Mapping[str, str]:
         """Colour of every class but the background."""
 
-    def prepare(self) -> None:
-        """Load what takes time, before the first frame."""
+    def prepare(self, image: Micrograph | None = None) -> None:
+        """Load what takes time, before the first frame; without one, for any frame."""
 
     def __call__(self, image: Micrograph) -> Detection:
         """Find what is in a frame."""
@@ -99,14 +52,14 @@ class ModelProcessor:
         The model.
     settings
         The settings of the run.
-    chosen
-        Whether the model was named by the user; otherwise it refuses signals it is not made for.
+    named
+        Whether the model was named by the user.
     """
 
-    def __init__(self, model: Model, settings: RunSettings, *, chosen: bool) -> None:
+    def __init__(self, model: Model, settings: RunSettings, *, named: bool) -> None:
         self._model = model
         self._settings = settings
-        self._chosen = chosen
+        self._named = named
         self._engine: Engine | None = None
         self.checksum = model.sha256
 
@@ -119,7 +72,7 @@ class ModelProcessor:
             "version": contract.version,
             "folder": str(self._model.folder),
             "checksum": self.checksum,
-            "named": self._chosen,
+            "named": self._named,
             "engine": None if self._engine is None else self._engine.description,
         }
 
@@ -128,7 +81,7 @@ class ModelProcessor:
         """Colour of every class but the background."""
         return {each.name: each.colour for each in self._model.contract.classes[1:]}
 
-    def prepare(self) -> None:
+    def prepare(self, image: Micrograph | None = None) -> None:
         """Compile the network for the device."""
         from scanseg.inference import open_engine
 
@@ -139,8 +92,7 @@ class ModelProcessor:
             )
 
     def __call__(self, image: Micrograph) -> Detection:
-        """Apply the network, then find and refine the atoms."""
-        from scanseg.atoms import find_atoms
+        """Apply the network, then find and measure what it has seen."""
         from scanseg.inference import predict
 
         self._check_signal(image)
@@ -154,31 +106,60 @@ class ModelProcessor:
             raise StageError("predict") from error
         predicted = time.perf_counter()
         try:
-            atoms = find_atoms(prediction, config=self._settings.atoms)
+            found = FINDERS[self._model.contract.task](prediction, self._settings, self.colours)
         except Exception as error:
             raise StageError("find") from error
         seconds = {"predict": predicted - started, "find": time.perf_counter() - predicted}
-        return Detection(
-            prediction, atoms, _spacing_px(prediction), tuple(prediction.warnings), seconds
-        )
+        return replace(found, model=self._model.name, seconds=seconds)
 
     def _check_signal(self, image: Micrograph) -> None:
-        if not self._chosen and image.signal in PFM_SIGNALS:
-            name = self._model.contract.name
+        """Refuse images of the other kind of microscope.
+
+        A topography may show columns as well, those of a surface, and passes.
+        """
+        name, modality = self._model.contract.name, self._model.contract.modality
+        is_scan = image.signal in (Signal.PFM_AMPLITUDE, Signal.PFM_PHASE)
+        if modality == "STEM" and is_scan:
             raise ScansegError(
                 f"it is a scan of a force microscope ({image.signal}), and {name} is for STEM.",
-                hint="Name a model for it with --model.",
+                hint="Leave out --model, so that its kind chooses the model of each file.",
+            )
+        if modality == "PFM" and not is_scan:
+            raise ScansegError(
+                f"it is no scan of the piezoresponse (its signal is {image.signal}), and {name} "
+                "is for those.",
+                hint="Leave out --model; or say what it is in a note beside it, as in "
+                "'signal: PFM_AMPLITUDE'.",
             )
 
 
-def _spacing_px(prediction: Any) -> float | None:
-    spacing = prediction.spacing
-    value = getattr(spacing, "spacing_px", spacing)
-    return None if value is None else float(value)
+def _find_atoms(
+    prediction: Prediction, settings: RunSettings, colours: Mapping[str, str]
+) -> Detection:
+    from scanseg.atoms import find_atoms
+
+    return detected_atoms(
+        prediction.image,
+        prediction,
+        find_atoms(prediction, config=settings.atoms),
+        colours=colours,
+        spacing_px=None if prediction.spacing is None else prediction.spacing.spacing_px,
+        warnings=tuple(prediction.warnings),
+    )
 
 
-def open_processor(model: str | None, settings: RunSettings) -> ModelProcessor:
-    """Load a model by name or folder; without one, the model that ships for STEM images."""
-    from scanseg.bundle import load_model
+def _find_walls(
+    prediction: Prediction, settings: RunSettings, colours: Mapping[str, str]
+) -> Detection:
+    from scanseg.walls import trace_walls
 
-    return ModelProcessor(load_model(model or DEFAULT_MODEL), settings, chosen=model is not None)
+    return detected_walls(
+        prediction.image,
+        prediction,
+        trace_walls(prediction, config=settings.walls),
+        colours=colours,
+        warnings=tuple(prediction.warnings),
+    )
+
+
+FINDERS = {ATOMS.name: _find_atoms, WALLS.name: _find_walls}

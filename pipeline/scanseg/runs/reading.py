@@ -101,7 +101,7 @@ class Reading:
         finally:
             self._budget.release(size)
         if isinstance(image, Micrograph):
-            n_bytes = image.data.nbytes
+            n_bytes = sum(each.data.nbytes for each in image.channels().values())
             self._budget.add(n_bytes)
             yield self._checked(
                 Frame(file, content, key, image=image, n_bytes=n_bytes, seconds=_since(started))

@@ -120,6 +120,6 @@ def compare_results(before: Path, now: Path) -> list[str]:
                 for name in known.outputs.keys() | entry.outputs.keys()
                 if known.outputs.get(name) != entry.outputs.get(name)
             )
-            counts = f"{known.n_objects} atoms then, {entry.n_objects} now"
+            counts = f"{known.n_objects} {entry.task} then, {entry.n_objects} now"
             differences.append(f"{entry.name}: {', '.join(files)} differ; {counts}")
     return differences

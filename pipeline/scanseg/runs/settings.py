@@ -12,6 +12,7 @@ from scanseg.atoms import AtomConfig
 from scanseg.config import Config, read_yaml
 from scanseg.inference import InferenceConfig
 from scanseg.runs.inputs import InputConfig
+from scanseg.walls import WallTracing
 
 __all__ = [
     "InputConfig",
@@ -57,6 +58,8 @@ class RunSettings(Config):
     """How the network is applied."""
     atoms: AtomConfig = AtomConfig()
     """How atoms are found and refined."""
+    walls: WallTracing = WallTracing()
+    """How probabilities become domain walls."""
     output: OutputConfig = OutputConfig()
     """What is written."""
 

@@ -54,14 +54,19 @@ class AtomDigest:
         """Share of the atoms whose position was not refined, 0 to 1."""
         return self.n_not_fitted / self.n_atoms if self.n_atoms else 0.0
 
+    @property
+    def doubt(self) -> float:
+        """How uncertain the atoms are, from 0; 0.5 where there are none."""
+        return (1 - self.mean_probability if self.n_atoms else 0.5) + self.share_not_fitted
 
-def digest_atoms(table: Path, *, n_atoms: int, n_sample: int) -> AtomDigest:
+
+def digest_atoms(folder: Path, n_atoms: int, n_sample: int) -> AtomDigest:
     """Read the ``atoms.csv`` of an image.
 
     Parameters
     ----------
-    table
-        The table.
+    folder
+        Where it is.
     n_atoms
         About how many rows it has, from which the step of the sample follows.
     n_sample
@@ -74,7 +79,7 @@ def digest_atoms(table: Path, *, n_atoms: int, n_sample: int) -> AtomDigest:
     names: list[NDArray[np.str_]] = []
     numbers: list[Floats] = []
     doubtful: tuple[float, float, float] | None = None
-    for block in _blocks(table):
+    for block in _blocks(folder / "atoms.csv"):
         probability, fitted = block["probability"], block["fit_ok"]
         classes.update(dict(zip(*np.unique(block["class"], return_counts=True), strict=True)))
         n_not_fitted += int((~fitted).sum())

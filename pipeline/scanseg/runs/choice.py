@@ -1,0 +1,116 @@
+"""Which model a frame gets: the one that was named, or the one that ships for its modality."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from scanseg.errors import ScansegError
+from scanseg.micrograph import Micrograph, Signal
+from scanseg.runs.detection import Detection
+from scanseg.runs.process import ModelProcessor, Processor
+from scanseg.runs.settings import RunSettings
+
+__all__ = ["ByModality", "modality_of", "open_processor"]
+
+log = logging.getLogger("scanseg.runs")
+
+DEFAULT_MODELS = {"STEM": "stem-atoms", "PFM": "pfm-walls"}
+
+
+def modality_of(signal: Signal) -> str:
+    """Kind of microscope; an image whose signal the file does not tell is taken for STEM.
+
+    Examples
+    --------
+    >>> modality_of(Signal.UNKNOWN), modality_of(Signal.PFM_PHASE), modality_of(Signal.TOPOGRAPHY)
+    ('STEM', 'PFM', '')
+    """
+    if signal is Signal.TOPOGRAPHY:
+        return ""  # of itself it shows neither atoms nor walls
+    return "PFM" if signal in (Signal.PFM_AMPLITUDE, Signal.PFM_PHASE) else "STEM"
+
+
+class ByModality:
+    """A model for each modality.
+
+    Parameters
+    ----------
+    models
+        By modality, at least one.
+    """
+
+    def __init__(self, models: Mapping[str, ModelProcessor]) -> None:
+        self._models = dict(models)
+
+    @property
+    def checksum(self) -> str:
+        """Of all models: which of them a file gets shows only when it has been read."""
+        checksums = [each.checksum for each in self._models.values()]
+        if len(checksums) == 1:
+            return checksums[0]
+        return hashlib.sha256(" ".join(checksums).encode()).hexdigest()
+
+    @property
+    def description(self) -> dict[str, Any]:
+        """What is said of one model; of several, that of each in ``choices``."""
+        choices = {modality: each.description for modality, each in self._models.items()}
+        if len(choices) == 1:
+            return next(iter(choices.values()))
+        engines = dict.fromkeys(each["engine"] for each in choices.values() if each["engine"])
+        return {
+            "name": ", ".join(each["name"] for each in choices.values()),
+            "version": ", ".join(each["version"] for each in choices.values()),
+            "checksum": self.checksum,
+            "named": False,
+            "engine": "; ".join(engines) or None,
+            "choices": choices,
+        }
+
+    @property
+    def colours(self) -> dict[str, str]:
+        """Colour of every class but the background, of all models."""
+        return {
+            name: colour for each in self._models.values() for name, colour in each.colours.items()
+        }
+
+    def prepare(self, image: Micrograph | None = None) -> None:
+        """Compile the network that a frame gets; without a frame, all of them."""
+        if image is None:
+            for each in self._models.values():
+                each.prepare()
+        elif (model := self._models.get(modality_of(image.signal))) is not None:
+            model.prepare(image)
+
+    def __call__(self, image: Micrograph) -> Detection:
+        """Apply the model for the modality of a frame."""
+        modality = modality_of(image.signal)
+        model = self._models.get(modality)
+        if model is None:
+            kind = "a topography" if not modality else "a scan of a force microscope"
+            known = ", ".join(self._models)
+            raise ScansegError(
+                f"it is {kind} ({image.signal}), and the models that ship are for {known}.",
+                hint="Name a model for it with --model.",
+            )
+        detection = model(image)
+        log.info("%s: %s, so %s", image.source, image.signal, detection.model)
+        return detection
+
+
+def open_processor(model: str | None, settings: RunSettings) -> Processor:
+    """Load a model by name or folder; without one, those that ship, for each modality one."""
+    from scanseg.bundle import load_model, model_names
+
+    if model is not None:
+        return ModelProcessor(load_model(model), settings, named=True)
+    shipped = model_names()
+    return ByModality(
+        {
+            modality: ModelProcessor(load_model(name), settings, named=False)
+            for modality, name in DEFAULT_MODELS.items()
+            if modality == "STEM" or name in shipped
+        }
+    )

@@ -1,0 +1,186 @@
+"""What was found in a frame, in the form in which it is written, whatever it is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scanseg.micrograph import FloatImage, Micrograph
+from scanseg.runs.tasks import ATOMS, WALLS, Task
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from PIL.Image import Image
+
+    from scanseg.walls import Walls
+
+__all__ = ["Detection", "Maps", "detected_atoms", "detected_walls"]
+
+
+class Maps(Protocol):
+    """The part of a prediction that is written to files."""
+
+    @property
+    def probability(self) -> FloatImage:
+        """Probability of each class, shape (C, height, width)."""
+
+    @property
+    def uncertainty(self) -> FloatImage:
+        """Uncertainty, shape (height, width)."""
+
+    def class_map_rows(self, start: int, stop: int) -> NDArray[Any]:
+        """Rows of the class map, uint8, shape (stop - start, width)."""
+
+
+class Draw(Protocol):
+    """Draws what was found on the image."""
+
+    def __call__(self, *, longest_px: int, title: str) -> Image:
+        """Draw it with no side longer than so many pixels."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Detection:
+    """What was found in a frame.
+
+    Parameters
+    ----------
+    task
+        Kind of result.
+    maps
+        The prediction.
+    tables
+        A table for each name of a file in ``task.tables``.
+    n_objects
+        How many were found.
+    numbers
+        Cells of images.csv.
+    draw
+        Makes the overlay.
+    colours
+        Colour of every class but the background.
+    features
+        GeoJSON features; they go into the file ``task.files`` names.
+    model
+        Name of the model.
+    warnings
+        What a user must know before trusting the numbers.
+    seconds
+        Time of each stage.
+    """
+
+    task: Task
+    maps: Maps
+    tables: Mapping[str, pd.DataFrame]
+    n_objects: int
+    numbers: Mapping[str, float | None]
+    draw: Draw
+    colours: Mapping[str, str]
+    features: Sequence[Mapping[str, Any]] = ()
+    model: str = ""
+    warnings: tuple[str, ...] = ()
+    seconds: Mapping[str, float] = field(default_factory=dict)
+
+
+def detected_atoms(
+    image: Micrograph,
+    maps: Maps,
+    atoms: pd.DataFrame,
+    *,
+    colours: Mapping[str, str],
+    spacing_px: float | None,
+    warnings: tuple[str, ...] = (),
+) -> Detection:
+    """Atoms of a frame.
+
+    Parameters
+    ----------
+    atoms
+        One row an atom.
+    spacing_px
+        Distance of neighbouring columns in pixels of the image; None where it was not measured.
+    """
+    from scanseg.report import draw_atoms
+
+    if spacing_px is not None and not np.isfinite(spacing_px):
+        spacing_px = None
+    size = image.pixel_size_nm
+    spacing_nm = spacing_px * float(np.sqrt(size[0] * size[1])) if spacing_px and size else None
+    return Detection(
+        ATOMS,
+        maps,
+        {"atoms.csv": atoms},
+        n_objects=len(atoms),
+        numbers={
+            "spacing_px": None if spacing_px is None else round(spacing_px, 4),
+            "spacing_nm": None if spacing_nm is None else round(spacing_nm, 6),
+            "n_atoms": len(atoms),
+        },
+        draw=partial(draw_atoms, image, atoms, colours=colours, spacing_px=spacing_px),
+        colours=colours,
+        warnings=warnings,
+    )
+
+
+def detected_walls(
+    image: Micrograph,
+    maps: Maps,
+    walls: Walls,
+    *,
+    colours: Mapping[str, str],
+    warnings: tuple[str, ...] = (),
+) -> Detection:
+    """Domain walls of a frame."""
+    from scanseg.report import draw_walls
+    from scanseg.walls import walls_geojson
+
+    return Detection(
+        WALLS,
+        maps,
+        dict(zip(WALLS.tables, (walls.branches, walls.points, walls.domains), strict=True)),
+        n_objects=len(walls.branches),
+        numbers=_wall_numbers(image, walls, tuple(colours)),
+        draw=partial(
+            draw_walls,
+            image,
+            walls.branches,
+            walls.points,
+            colours=colours,
+            junction_px=walls.graph.node_px[walls.graph.degree >= 3],
+        ),
+        colours=colours,
+        features=walls_geojson(walls)["features"],
+        warnings=warnings,
+    )
+
+
+def _wall_numbers(
+    image: Micrograph, walls: Walls, class_names: Sequence[str]
+) -> dict[str, float | None]:
+    """Lengths of all walls and of each class, and the length in a square micrometre."""
+    from scanseg.report import class_lengths
+
+    size = image.pixel_size_nm
+    in_px = class_lengths(walls.branches, class_names, in_nm=False)
+    in_nm = class_lengths(walls.branches, class_names, in_nm=True) if size else {}
+    valid = image.valid()
+    n_px = image.data.size if valid is None else int(valid.sum())
+    total_nm = sum(in_nm.values())
+    numbers: dict[str, float | None] = {
+        "n_walls": len(walls.branches),
+        "n_domains": len(walls.domains),
+        "wall_length_px": round(sum(in_px.values()), 2),
+        "wall_length_nm": round(total_nm, 2) if size else None,
+        "wall_density_um_per_um2": round(1e3 * total_nm / (n_px * size[0] * size[1]), 4)
+        if size
+        else None,
+    }
+    for name in class_names:
+        numbers[f"{name}_length_px"] = round(in_px[name], 2)
+        numbers[f"{name}_length_nm"] = round(in_nm[name], 2) if size else None
+    return numbers
