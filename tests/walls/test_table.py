@@ -39,6 +39,26 @@ def test_a_circle_in_anisotropic_pixels():
     assert row["class"] == "ferroelastic"
 
 
+@pytest.mark.parametrize("radius_px", [10.0, 25.0, 60.0])
+def test_noise_of_a_fifth_of_a_pixel_is_no_curvature(radius_px):
+    rng = np.random.default_rng(3)
+    curvature = []
+    for _ in range(20):
+        angle = np.linspace(0, 2 * np.pi, round(2 * np.pi * radius_px) + 1)
+        circle = radius_px * np.stack([np.sin(angle), np.cos(angle)], 1)
+        noise = rng.normal(0, 0.2, circle.shape)
+        noise[-1] = noise[0]
+        found = table(wall(circle + noise, start=-1, end=-1), pixel_size_nm=(7.0, 7.0))
+        curvature.append(found["curvature_per_nm"][0] * 7.0)
+    assert np.mean(curvature) == pytest.approx(1 / radius_px, rel=0.03)
+
+
+def test_a_noisy_straight_wall_is_hardly_curved():
+    rng = np.random.default_rng(3)
+    line = np.stack([np.full(120, 20.0), np.arange(120.0)], 1) + rng.normal(0, 0.2, (120, 2))
+    assert table(wall(line), pixel_size_nm=(1.0, 1.0))["curvature_per_nm"][0] < 0.004
+
+
 def test_direction_is_from_x_towards_y_and_has_no_sign():
     line = np.stack([2.0 * np.arange(20.0), np.arange(20.0)], 1)  # 45° in nm
     for ordered in (line, line[::-1]):
@@ -63,6 +83,12 @@ def test_points_are_in_order_and_in_both_units():
     np.testing.assert_allclose(points["y_nm"][:5], 100)
     np.testing.assert_allclose(points["x_nm"][:5], 10 * np.arange(5))
     assert set(points["class"]) == {"ferroelectric"}
+
+
+def test_width_and_dip_have_their_errors():
+    line = np.stack([np.full(41, 20.0), np.arange(10.0, 51.0)], 1)
+    row = table(wall(line), pixel_size_nm=None).iloc[0]
+    assert (row["width_px"], row["dip"], row["dip_err"]) == (6.0, 0.1, 0.01)
 
 
 def test_no_wall_is_an_empty_table():

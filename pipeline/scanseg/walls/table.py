@@ -18,6 +18,8 @@ __all__ = ["wall_points_table", "walls_table"]
 # Curvature and direction are taken from points so many pixels apart: errors of 0.2 px then turn a
 # chord by 4 degrees, not by 16.
 SPAN = 4
+# Directions to each side of a point that tell its curvature.
+TURN = 8
 WALL_COLUMNS = (
     "branch", "class", "length_px", "length_nm", "tortuosity", "curvature_per_nm",
     "orientation_deg", "width_nm", "width_err_nm", "start", "end", "touches_edge", "width_px",
@@ -134,16 +136,23 @@ def _mean_across(line: NDArray[np.float64], scale: NDArray[np.float64]) -> float
 
 
 def _mean_curvature(line: NDArray[np.float64]) -> float:
-    """Mean absolute curvature: turning angle of chords over the way between their middles."""
+    """Mean absolute curvature: how fast the direction turns with the way.
+
+    The slope of a straight line through ``2 * TURN + 1`` directions, which is exact on circles.
+    Errors of 0.2 px leave 0.002 / px on a straight wall, where single turns gave 0.03.
+    """
     if len(line) <= 2 * SPAN:
         return float("nan")
+    half = min(TURN, (len(line) - SPAN - 1) // 2)
+    if np.allclose(line[0], line[-1]):  # a ring is followed beyond its seam
+        ring = line[:-1]
+        line = ring[np.arange(len(ring) + SPAN + 2 * half) % len(ring)]
     chord = _chords(line)
-    first, second = chord[:-SPAN], chord[SPAN:]
-    turn = np.arctan2(
-        first[:, 1] * second[:, 0] - first[:, 0] * second[:, 1], (first * second).sum(1)
-    )
-    way = (np.hypot(*first.T) + np.hypot(*second.T)) / 2
-    return float(np.mean(np.abs(turn) / np.maximum(way, 1e-9)))
+    direction = np.unwrap(np.arctan2(chord[:, 0], chord[:, 1]))
+    way = np.cumsum(np.hypot(*chord.T)) / SPAN
+    kernel = np.arange(half, -half - 1, -1.0)  # np.convolve turns it round
+    turned, went = (np.convolve(values, kernel, mode="valid") for values in (direction, way))
+    return float(np.mean(np.abs(turned) / np.maximum(went, 1e-9)))
 
 
 def _orientation_deg(line: NDArray[np.float64]) -> float:
