@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from scanseg.simulate import StemScene, simulate
-from scanseg.simulate.files import write_stem
+from scanseg.simulate import PfmScene, StemScene, simulate, simulate_pfm
+from scanseg.simulate.files import write_pfm, write_stem
 
 # name: (shape, seed, settings of the scene)
 IMAGES: dict[str, tuple[tuple[int, int], int, dict[str, object]]] = {
@@ -44,6 +44,29 @@ IMAGES: dict[str, tuple[tuple[int, int], int, dict[str, object]]] = {
     ),
 }  # fmt: skip
 
+# A good scan on a good day: all channels, whole, tracked in frequency.
+GOOD_SCAN: dict[str, object] = {
+    "missing": {}, "partial_fraction": 0.0, "lateral_fraction": 0.0, "resonance_fraction": 0.0,
+    "disorder": 0.5, "noise": (0.04, 0.06),
+}  # fmt: skip
+SCANS: dict[str, tuple[tuple[int, int], int, dict[str, object]]] = {
+    "pfm_labyrinth": (
+        (192, 256), 3,
+        {"layouts": {"domains": 1}, "domain_px": (22, 30), "pixel_size_nm": (15.6, 15.6),
+         "wall_half_width_nm": (40, 40)},
+    ),
+    "pfm_twins": (
+        (192, 256), 11,
+        {"layouts": {"blocks": 1}, "domain_px": (30, 50), "period_px": (16, 24),
+         "grain_px": (90, 140), "pixel_size_nm": (9.8, 9.8), "wall_half_width_nm": (18, 18)},
+    ),
+    "pfm_polycrystal": (
+        (192, 256), 6,
+        {"layouts": {"grains": 1}, "domain_px": (25, 40), "period_px": (12, 18),
+         "grain_px": (60, 90), "pixel_size_nm": (11.7, 11.7), "wall_half_width_nm": (20, 20)},
+    ),
+}  # fmt: skip
+
 
 def main() -> None:
     """Write every image and its truth beside this file."""
@@ -55,6 +78,12 @@ def main() -> None:
         print(
             f"{name}: {image.visible.sum()} visible columns, {image.pixel_size_nm:.5f} nm a pixel"
         )
+    for name, (shape, seed, settings) in SCANS.items():
+        walls = PfmScene.from_settings({**GOOD_SCAN, **settings}, origin=name)
+        scan = simulate_pfm(np.random.default_rng(seed), shape=shape, config=walls)
+        write_pfm(scan, folder / name, config=walls)
+        length_px = sum(wall.length_px for wall in scan.walls)
+        print(f"{name}: {length_px:.0f} px of walls, {scan.pixel_size_nm:.2f} nm a pixel")
 
 
 if __name__ == "__main__":

@@ -23,7 +23,11 @@ from scanseg.readers import read
 from scanseg.train.recipe import read_recipe
 
 ROOT = Path(__file__).resolve().parents[1]
-SAMPLES = sorted((ROOT / "sample_data").glob("*.tif"))
+SAMPLES = sorted(
+    path
+    for path in (ROOT / "sample_data").glob("*.tif")
+    if path.with_name(f"{path.stem}_atoms.csv").exists()
+)
 FOLDERS = sorted(path.parent for path in (ROOT / "models").glob("*/model.yaml"))
 # Twice what weights of 3 MB take as safetensors and as ONNX: a checkpoint would be larger.
 LARGEST_BYTES = 15_000_000

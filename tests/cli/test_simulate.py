@@ -44,3 +44,50 @@ def test_nothing_is_overwritten(scanseg, tmp_path):
     code, _, stderr = scanseg("simulate", "-o", tmp_path, "--n", 1, "--size", 64)
     assert code == 2
     assert "already" in stderr
+
+
+def test_a_scan_is_read_with_all_its_channels(scanseg, tmp_path):
+    from scanseg.micrograph import Signal
+    from scanseg.readers import read
+
+    scene = ["--set", "layouts={blocks: 1}", "--set", "missing={}", "--set", "partial_fraction=0"]
+    options = ["--modality", "pfm", "--n", 1, "--size", "96x128", "--seed", 3, *scene]
+    code, stdout, _ = scanseg("simulate", "-o", tmp_path / "sim", *options)
+    assert code == 0
+    assert "1 images" in stdout
+    scan = read(tmp_path / "sim" / "pfm_000.tif")
+    assert list(scan.channels()) == [Signal.PFM_AMPLITUDE, Signal.PFM_PHASE, Signal.TOPOGRAPHY]
+    assert {each.shape for each in scan.channels().values()} == {(96, 128)}
+    assert {each.metadata["unit"] for each in scan.channels().values()} == {"pm", "deg", "nm"}
+    class_map = read(tmp_path / "sim" / "pfm_000_class_map.tif")
+    assert class_map.pixel_size_nm == scan.pixel_size_nm
+    points = pd.read_csv(tmp_path / "sim" / "pfm_000_wall_points.csv")
+    assert list(points) == [
+        "image", "frame", "branch", "point", "y_px", "x_px", "y_nm", "x_nm", "class", "visible",
+    ]  # fmt: skip
+    assert set(points["image"]) == {"pfm_000.tif"}
+    np.testing.assert_allclose(points["x_nm"], points["x_px"] * scan.pixel_size_nm[1], rtol=1e-3)
+    # Visible walls are in the class map, and where they are not only narrow pairs are: 255.
+    at = np.rint(points.loc[points["visible"], ["y_px", "x_px"]].to_numpy()).astype(int)
+    assert (class_map.data[at[:, 0], at[:, 1]] > 0).all()
+
+
+def test_missing_channels_are_missing_in_the_file(scanseg, tmp_path):
+    from scanseg.micrograph import Signal
+    from scanseg.readers import read
+
+    options = ["--modality", "pfm", "--n", 1, "--size", 64, "--set", "missing={amplitude: 1}"]
+    scanseg("simulate", "-o", tmp_path, *options)
+    assert list(read(tmp_path / "pfm_000.tif").channels()) == [Signal.PFM_PHASE, Signal.TOPOGRAPHY]
+
+
+def test_a_series_is_a_file_a_frame(scanseg, tmp_path):
+    options = ["--n", 1, "--size", "64x96", "--frames", 3, "--seed", 1]
+    code, stdout, _ = scanseg("simulate", "-o", tmp_path, "--modality", "pfm", *options)
+    assert code == 0
+    assert "3 images" in stdout
+    names = sorted(path.name for path in tmp_path.glob("*_class_map.tif"))
+    assert names == [f"pfm_000_frame_{n:02d}_class_map.tif" for n in range(3)]
+    code, _, stderr = scanseg("simulate", "-o", tmp_path / "stem", "--frames", 2)
+    assert code == 2
+    assert "--modality pfm" in stderr

@@ -28,6 +28,15 @@ def test_folders_are_searched_in_depth_and_names_keep_the_extension(tmp_path):
     assert not plan.skipped
 
 
+def test_the_truth_of_an_image_is_no_image(tmp_path):
+    for name in ("scan.tif", "scan_class_map.tif", "lone_class_map.tif", "scan_2.tif"):
+        _touch(tmp_path / name)
+    plan = find_inputs([tmp_path], output=tmp_path / "out")
+    # A map whose image is not there may be somebody's image.
+    assert _names(plan) == ["lone_class_map.tif", "scan.tif", "scan_2.tif"]
+    assert [each.path.name for each in plan.skipped] == ["scan_class_map.tif"]
+
+
 def test_same_names_from_two_folders_do_not_meet(tmp_path):
     for name in ("one/scan.tif", "two/scan.tif", "two/other.tif", "three/one/scan.tif"):
         _touch(tmp_path / name)

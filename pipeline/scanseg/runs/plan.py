@@ -35,6 +35,7 @@ RESERVED = frozenset(
         "run.log",
     }
 )
+CLASS_MAP = "_class_map"  # end of the name of a map of what an image shows
 SYSTEM_FILES = frozenset({"thumbs.db", "desktop.ini"})
 
 
@@ -150,12 +151,15 @@ def _walk(root: Path, output: Path | None) -> Iterator[_Found | Skipped]:
             folders.clear()
             continue
         folders[:] = sorted(name for name in folders if not name.startswith("."))
+        stems = {Path(name).stem for name in names}
         for name in sorted(names):
             if name.startswith(".") or name.lower() in SYSTEM_FILES:
                 continue
             path, suffix = here / name, Path(name).suffix.lower()
             if suffix in NOT_IMAGES:
                 yield Skipped(path, f"{suffix} files hold no images")
+            elif path.stem.endswith(CLASS_MAP) and path.stem.removesuffix(CLASS_MAP) in stems:
+                yield Skipped(path, "the truth of the image beside it")
             elif path.is_file():
                 yield _Found(path, root, expected=suffix in expected)
             else:

@@ -99,9 +99,12 @@ def true_points_table(
         half_width_px=simulated.wall_half_width_px,
         noise=simulated.noise,
     )
-    count = [len(wall.position_px) for wall in walls]
-    position = np.concatenate([np.empty((0, 2)), *(wall.position_px for wall in walls)])
-    shown = np.concatenate([np.empty(0, bool), *(wall.contrast >= contrast for wall in walls)])
+    # Contours have a point at every edge of a pixel: each second one is 1.4 px from the last.
+    kept = [np.unique([*range(0, len(w.position_px), 2), len(w.position_px) - 1]) for w in walls]
+    count = [len(which) for which in kept]
+    lines = [wall.position_px[which] for wall, which in zip(walls, kept, strict=True)]
+    shown = [wall.contrast[which] >= contrast for wall, which in zip(walls, kept, strict=True)]
+    position = np.concatenate([np.empty((0, 2)), *lines])
     return pd.DataFrame(
         {
             "image": image,
@@ -112,8 +115,8 @@ def true_points_table(
             "x_px": position[:, 1],
             "y_nm": position[:, 0] * simulated.pixel_size_nm,
             "x_nm": position[:, 1] * simulated.pixel_size_nm,
-            "class": np.repeat([wall.kind for wall in walls], count) if count else [],
-            "visible": shown,
+            "class": np.repeat(np.array([wall.kind for wall in walls], object), count),
+            "visible": np.concatenate([np.empty(0, bool), *shown]),
         }
     )
 
