@@ -122,7 +122,7 @@ def test_an_empty_crystal_has_no_wall():
 
 def test_the_class_map_follows_the_walls_that_show():
     (scan,) = clean_scans("twins", n=1)
-    for wall in scan.walls:
+    for wall in scan.drawn_walls:
         index = 1 if wall.kind == "ferroelectric" else 2
         y, x = np.rint(wall.position_px[wall.contrast > 5]).astype(int).T
         assert np.isin(scan.class_map[y, x], (index, 3 - index, 255)).all()

@@ -10,7 +10,6 @@ import numpy as np
 
 from scanseg.micrograph import FloatImage, Micrograph
 from scanseg.simulate.pfm import PfmScene, SimulatedPfm
-from scanseg.simulate.resolved import resolved_walls
 from scanseg.simulate.stem import SimulatedStem
 from scanseg.writers import write, write_array
 
@@ -88,17 +87,12 @@ def true_points_table(
     """Points of every wall in order along it, in the columns of found ones.
 
     ``visible`` takes the place of ``probability``. The two sides of a lamella that is narrower than
-    the tip are one line, see ``resolved_walls``.
+    the tip are one line, as in the class map.
     """
     import pandas as pd
 
     contrast = (config or PfmScene()).visible_contrast
-    walls = resolved_walls(
-        simulated.walls,
-        simulated.response,
-        half_width_px=simulated.wall_half_width_px,
-        noise=simulated.noise,
-    )
+    walls = simulated.drawn_walls
     # Contours have a point at every edge of a pixel: each second one is 1.4 px from the last.
     kept = [np.unique([*range(0, len(w.position_px), 2), len(w.position_px) - 1]) for w in walls]
     count = [len(which) for which in kept]

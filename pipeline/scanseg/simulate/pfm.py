@@ -27,7 +27,14 @@ from scanseg.simulate.piezoresponse import (
 from scanseg.simulate.relief import Surface, draw_surface, scan_topography
 from scanseg.simulate.resolved import resolved_walls
 from scanseg.simulate.stem import Range
-from scanseg.simulate.wall_lines import Wall, WallClass, contrast_at, draw_walls, zero_lines
+from scanseg.simulate.wall_lines import (
+    Visible,
+    Wall,
+    WallClass,
+    contrast_at,
+    draw_walls,
+    zero_lines,
+)
 
 __all__ = ["PfmScene", "SimulatedPfm", "simulate_pfm", "simulate_pfm_frames"]
 
@@ -107,10 +114,12 @@ class SimulatedPfm:
     response
         Complex response without noise, after everything but the recording.
     walls
-        All walls of the part that was measured, faint ones included.
+        All walls of the part that was measured, faint ones included, exactly where they are.
+    drawn_walls
+        The same as the class map shows them: a lamella narrower than the tip is one line, see
+        ``resolved_walls``.
     class_map
-        0 background, 1 ferroelectric wall, 2 ferroelastic wall, 255 a wall too faint to tell. A
-        lamella narrower than the tip is one line in it, see ``resolved_walls``.
+        0 background, 1 ferroelectric wall, 2 ferroelastic wall, 255 a wall too faint to tell.
     polarity
         +1 where the polarisation points up, -1 where down; int8.
     pixel_size_nm
@@ -128,6 +137,7 @@ class SimulatedPfm:
     topography_nm: FloatImage | None
     response: ComplexImage
     walls: tuple[Wall, ...]
+    drawn_walls: tuple[Wall, ...]
     class_map: NDArray[np.uint8]
     polarity: NDArray[np.int8]
     pixel_size_nm: float
@@ -341,10 +351,17 @@ def _scan(scene: _Scene, rng: np.random.Generator, config: PfmScene) -> Simulate
     measured_rows[:n_measured] = True
 
     noise = scene.noise * typical
-    walls = tuple(_walls(scene, response, noise, measured_rows))
-    half_width_px = scene.tip.half_width_px
+    seen_response = Visible.of_channels(
+        response,
+        amplitude="amplitude" in scene.kept,
+        phase="phase" in scene.kept,
+        row_noise=np.float32(noise) * recording.row_noise,
+        half_width_px=scene.tip.half_width_px,
+    )
+    walls = tuple(_walls(scene, seen_response, measured_rows))
+    drawn = resolved_walls(walls, seen_response)
     class_map = draw_walls(
-        resolved_walls(walls, response, half_width_px=half_width_px, noise=noise),
+        drawn,
         response.shape,
         radius_px=config.wall_radius_px,
         visible_contrast=config.visible_contrast,
@@ -365,10 +382,11 @@ def _scan(scene: _Scene, rng: np.random.Generator, config: PfmScene) -> Simulate
         topography_nm=seen.get("topography"),
         response=response,
         walls=walls,
+        drawn_walls=drawn,
         class_map=class_map,
         polarity=np.where(scene.domains.level[inner] >= 0, 1, -1).astype(np.int8),
         pixel_size_nm=scene.pixel_size_nm,
-        wall_half_width_px=half_width_px,
+        wall_half_width_px=scene.tip.half_width_px,
         noise=noise,
         description=scene.description,
     )
@@ -388,7 +406,7 @@ def _response(scene: _Scene) -> ComplexImage:
     return response * np.complex64(scene.rotation)
 
 
-def _walls(scene: _Scene, response: ComplexImage, noise: float, measured: Mask) -> Iterator[Wall]:
+def _walls(scene: _Scene, seen: Visible, measured: Mask) -> Iterator[Wall]:
     inner = np.s_[MARGIN_PX:-MARGIN_PX, MARGIN_PX:-MARGIN_PX]
     one_grain = measured & ~_at_grain_boundary(scene.domains.grain[inner])
     families: tuple[tuple[WallClass, FloatImage, Mask], ...] = (
@@ -398,10 +416,7 @@ def _walls(scene: _Scene, response: ComplexImage, noise: float, measured: Mask) 
     )
     for kind, level, where in families:
         for line in zero_lines(level, where):
-            contrast = contrast_at(
-                line, kind, response, half_width_px=scene.tip.half_width_px, noise=noise
-            )
-            yield Wall(line, kind, contrast)
+            yield Wall(line, kind, contrast_at(line, kind, seen))
 
 
 def _at_grain_boundary(grain: NDArray[np.int32]) -> Mask:

@@ -12,8 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from scanseg.simulate.piezoresponse import ComplexImage
-from scanseg.simulate.wall_lines import Wall, contrast_at
+from scanseg.simulate.wall_lines import Visible, Wall, contrast_at
 
 __all__ = ["resolved_walls"]
 
@@ -27,21 +26,15 @@ PARALLEL = 0.8
 ACROSS = 0.5
 
 
-def resolved_walls(
-    walls: Sequence[Wall], response: ComplexImage, *, half_width_px: float, noise: float
-) -> tuple[Wall, ...]:
+def resolved_walls(walls: Sequence[Wall], seen: Visible) -> tuple[Wall, ...]:
     """Walls with narrow pairs drawn together.
 
     Parameters
     ----------
     walls
         All walls of a scan.
-    response
-        Complex response without noise, shape (height, width).
-    half_width_px
-        w of the profile tanh(x / w) of a wall's image.
-    noise
-        S.d. of the noise, in the unit of ``response``.
+    seen
+        What of the response can be seen, without noise.
 
     Returns
     -------
@@ -53,7 +46,7 @@ def resolved_walls(
     """
     if not walls:
         return ()
-    closest_px = max(CLOSEST_PX, CLOSEST_HALF_WIDTHS * half_width_px)
+    closest_px = max(CLOSEST_PX, CLOSEST_HALF_WIDTHS * seen.half_width_px)
     position = np.concatenate([wall.position_px for wall in walls])
     tangent = np.concatenate([_tangents(wall.position_px) for wall in walls])
     count = [len(wall.position_px) for wall in walls]
@@ -73,9 +66,7 @@ def resolved_walls(
         part = slice(start, stop)
         contrast = wall.contrast
         if together[part].any():
-            again = contrast_at(
-                moved[part], wall.kind, response, half_width_px=half_width_px, noise=noise
-            )
+            again = contrast_at(moved[part], wall.kind, seen)
             contrast = np.where(together[part], again, contrast)
         contrast = np.where(unclear[part], 0.0, contrast)
         resolved.append(Wall(moved[part], wall.kind, contrast))

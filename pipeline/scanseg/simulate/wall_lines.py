@@ -14,8 +14,8 @@ from scanseg.micrograph import FloatImage, Mask
 from scanseg.simulate.piezoresponse import ComplexImage
 
 __all__ = [
-    "FERROELASTIC", "FERROELECTRIC", "IGNORED", "Wall", "WallClass", "contrast_at", "draw_walls",
-    "zero_lines",
+    "FERROELASTIC", "FERROELECTRIC", "IGNORED", "Visible", "Wall", "WallClass", "contrast_at",
+    "draw_walls", "zero_lines",
 ]  # fmt: skip
 
 WallClass = Literal["ferroelectric", "ferroelastic"]
@@ -36,7 +36,8 @@ class Wall:
     kind
         ``ferroelectric`` (the polarisation reverses) or ``ferroelastic`` (it turns by 90°).
     contrast
-        How far the response changes across the wall, in s.d. of the noise of a pixel, shape (N,).
+        How far what is seen of the response changes across the wall, in s.d. of the noise of a
+        pixel, shape (N,).
     """
 
     position_px: NDArray[np.float64]
@@ -61,17 +62,52 @@ def zero_lines(level: FloatImage, where: Mask | None = None) -> list[NDArray[np.
     return [line for line in lines if len(line) > 2]
 
 
-def contrast_at(
-    line: NDArray[np.float64], kind: WallClass, response: ComplexImage, *,
-    half_width_px: float, noise: float,
-) -> NDArray[np.float64]:  # fmt: skip
+@dataclass(frozen=True, slots=True, eq=False)
+class Visible:
+    """What of a response can be seen.
+
+    Parameters
+    ----------
+    response
+        Shape (height, width): complex, or the amplitude alone, or the phase as far as the noise
+        leaves it.
+    row_noise
+        S.d. of the noise of each row in the unit of ``response``, shape (height,).
+    half_width_px
+        w of the profile tanh(x / w) of a wall's image.
+    """
+
+    response: ComplexImage
+    row_noise: FloatImage
+    half_width_px: float
+
+    @classmethod
+    def of_channels(
+        cls, response: ComplexImage, *, amplitude: bool, phase: bool, row_noise: FloatImage,
+        half_width_px: float,
+    ) -> Visible:  # fmt: skip
+        """What the channels show that are there."""
+        if not phase:
+            response = np.abs(response).astype(np.complex64)
+        elif not amplitude:
+            # The noise of a phase grows as the amplitude falls: no wall shows where it is small,
+            # and no change of amplitude where it is large.
+            size = np.maximum(np.abs(response), np.float32(1e-9))
+            response = response * (np.minimum(size, np.median(size[::2, ::2])) / size)
+        return cls(response, row_noise, half_width_px)
+
+
+def contrast_at(line: NDArray[np.float64], kind: WallClass, seen: Visible) -> NDArray[np.float64]:
     """Change of the response across a wall in s.d. of the noise, shape (N,).
 
-    The larger of two reaches, since narrow domains end before the wall's own width does; for
-    ferroelastic walls a line on the wall itself counts as well.
+    The larger of two reaches, since narrow domains end before the wall's own width does. A line on
+    the wall itself counts as well where that is how a wall looks: of ferroelastic ones, and of all
+    in the amplitude alone.
     """
-    change = _change_across(line, response, half_width_px, kind == "ferroelastic")
-    return np.asarray(change / max(noise, 1e-9))
+    as_line = kind == "ferroelastic" or not seen.response.imag.any()
+    change = _change_across(line, seen.response, seen.half_width_px, as_line)
+    row = np.clip(np.rint(line[:, 0]).astype(int), 0, len(seen.row_noise) - 1)
+    return np.asarray(change / np.maximum(seen.row_noise[row], 1e-9))
 
 
 @njit(cache=True, nogil=True)
