@@ -56,8 +56,10 @@ def scan_planes(channels: Mapping[Signal, RealImage]) -> FloatImage:
     >>> abs(planes[3, 0].round(2)).tolist(), bool(planes[3, 0, 0] == -planes[3, 0, 3])
     ([1.0, 1.0, 0.0, 1.0], True)
     """
-    amplitude, phase_deg = channels.get(Signal.PFM_AMPLITUDE), channels.get(Signal.PFM_PHASE)
-    topography = channels.get(Signal.TOPOGRAPHY)
+    amplitude, phase_deg, topography = (
+        _measured(channels[signal]) if signal in channels else None
+        for signal in (Signal.PFM_AMPLITUDE, Signal.PFM_PHASE, Signal.TOPOGRAPHY)
+    )
     if amplitude is None and phase_deg is None:
         raise ScansegError(
             "The scan has neither an amplitude nor a phase, and topography alone shows no walls.",
@@ -71,25 +73,31 @@ def scan_planes(channels: Mapping[Signal, RealImage]) -> FloatImage:
         size = _compressed(amplitude)
         planes[0] = 2.0 * (size - 1.0)
     if phase_deg is not None:
-        turned = _aligned(np.asarray(phase_deg, np.float32), size)
+        turned = _aligned(phase_deg, size)
         planes[1], planes[2] = turned.real, turned.imag
         planes[3], planes[4] = size * turned.real, size * turned.imag
     if topography is not None:
         planes[5] = _relief(topography)
-    return np.nan_to_num(planes, copy=False, posinf=0.0, neginf=0.0)
+    return np.nan_to_num(planes, copy=False)
 
 
-def _compressed(amplitude: RealImage) -> FloatImage:
+def _measured(image: RealImage) -> FloatImage:
+    """As float32, NaN for whatever is not a number."""
+    values = np.asarray(image, np.float32)
+    return np.where(np.isfinite(values), values, np.float32(np.nan))
+
+
+def _compressed(amplitude: FloatImage) -> FloatImage:
     """2 A / (A + median): 0 without response, 1 at the median, never above 2."""
-    finite = np.asarray(amplitude, np.float32)
-    measured = finite[np.isfinite(finite)]
-    if not measured.size:
-        return np.full(amplitude.shape, np.nan, np.float32)
+    if np.isnan(amplitude).all():
+        return amplitude
     # Some instruments store an amplitude with an offset, so that noise goes below zero.
-    offset = min(float(np.percentile(measured, 0.5)), 0.0)
-    median = max(float(np.median(measured)) - offset, float(np.finfo(np.float32).tiny))
-    size = np.maximum(finite - np.float32(offset), 0) / np.float32(median)
-    return np.asarray(2.0 - 2.0 / (1.0 + size), np.float32)
+    height = np.maximum(amplitude - np.float32(min(np.nanpercentile(amplitude, 0.5), 0.0)), 0)
+    # An exact 0 was never measured: instruments fill the rest of a scan that was stopped with it.
+    responding = height[height > 0]
+    if not responding.size:
+        return np.zeros_like(amplitude)
+    return np.asarray(2.0 - 2.0 / (1.0 + height / np.median(responding)), np.float32)
 
 
 def _aligned(
@@ -105,19 +113,17 @@ def _aligned(
     return np.asarray(factor * np.complex64(np.exp(-1j * axis)))
 
 
-def _relief(topography: RealImage) -> FloatImage:
+def _relief(topography: FloatImage) -> FloatImage:
     """Height above the surroundings in robust standard deviations; rows have no offsets."""
-    height = np.array(topography, np.float32)
-    measured = np.isfinite(height)
+    measured = np.isfinite(topography)
     if not measured.any():
-        return height
-    rows = np.full(height.shape[0], np.float32(0))
+        return topography
+    rows = np.zeros(len(topography), np.float32)
     some = measured.any(1)
-    rows[some] = np.nanmedian(height[some], axis=1)
-    height -= rows[:, None]
-    filled = np.where(measured, height, 0).astype(np.float32)
-    weight = measured.astype(np.float32)
-    around = _blurred(filled) / np.maximum(_blurred(weight), 1e-3)
+    rows[some] = np.nanmedian(topography[some], axis=1)
+    height = topography - rows[:, None]
+    weight = _blurred(measured.astype(np.float32))
+    around = _blurred(np.where(measured, height, 0)) / np.maximum(weight, 1e-3)
     relief = height - around
     spread = float(np.median(np.abs(relief[measured]))) * 1.4826
     if spread <= 0:
