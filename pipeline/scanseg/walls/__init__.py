@@ -10,12 +10,21 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from scanseg.walls.classes import split_by_class
+    from scanseg.walls.directions import orientation_rose, wall_lengths
     from scanseg.walls.domains import DomainMap, domains_table, map_domains, polarity_fractions
+    from scanseg.walls.geojson import walls_geojson
     from scanseg.walls.graph import Branch, WallGraph, prune, trace_skeleton
+    from scanseg.walls.lamellae import LamellaPeriod, lamella_period, lamella_table
+    from scanseg.walls.motion import WallMotion, track_walls
     from scanseg.walls.perimeter import perimeters
+    from scanseg.walls.pinning import PinningSites
     from scanseg.walls.polarity import phase_axis_deg, signed_response
     from scanseg.walls.profile import ProfileFit, fit_profiles
+    from scanseg.walls.registration import Drift, DriftEstimation, register_drift
     from scanseg.walls.result import Walls, trace_walls
+    from scanseg.walls.roughness import Roughness, wall_roughness
+    from scanseg.walls.route import measurement_points, short_route
+    from scanseg.walls.series import MotionTracking, WallFrame
     from scanseg.walls.settings import DomainMapping, WallTracing
     from scanseg.walls.table import wall_points_table, walls_table
     from scanseg.walls.trace import TracedWall, trace_lines
@@ -24,24 +33,42 @@ __all__ = [
     "Branch",
     "DomainMap",
     "DomainMapping",
+    "Drift",
+    "DriftEstimation",
+    "LamellaPeriod",
+    "MotionTracking",
+    "PinningSites",
     "ProfileFit",
+    "Roughness",
     "TracedWall",
+    "WallFrame",
     "WallGraph",
+    "WallMotion",
     "WallTracing",
     "Walls",
     "domains_table",
     "fit_profiles",
+    "lamella_period",
+    "lamella_table",
     "map_domains",
+    "measurement_points",
+    "orientation_rose",
     "perimeters",
     "phase_axis_deg",
     "polarity_fractions",
     "prune",
+    "register_drift",
+    "short_route",
     "signed_response",
     "split_by_class",
     "trace_lines",
     "trace_skeleton",
     "trace_walls",
+    "track_walls",
+    "wall_lengths",
     "wall_points_table",
+    "wall_roughness",
+    "walls_geojson",
     "walls_table",
 ]
 
@@ -49,24 +76,42 @@ _HOMES = {
     "Branch": "graph",
     "DomainMap": "domains",
     "DomainMapping": "settings",
+    "Drift": "registration",
+    "DriftEstimation": "registration",
+    "LamellaPeriod": "lamellae",
+    "MotionTracking": "series",
+    "PinningSites": "pinning",
     "ProfileFit": "profile",
+    "Roughness": "roughness",
     "TracedWall": "trace",
+    "WallFrame": "series",
     "WallGraph": "graph",
+    "WallMotion": "motion",
     "WallTracing": "settings",
     "Walls": "result",
     "domains_table": "domains",
     "fit_profiles": "profile",
+    "lamella_period": "lamellae",
+    "lamella_table": "lamellae",
     "map_domains": "domains",
+    "measurement_points": "route",
+    "orientation_rose": "directions",
     "perimeters": "perimeter",
     "phase_axis_deg": "polarity",
     "polarity_fractions": "domains",
     "prune": "graph",
+    "register_drift": "registration",
+    "short_route": "route",
     "signed_response": "polarity",
     "split_by_class": "classes",
     "trace_lines": "trace",
     "trace_skeleton": "graph",
     "trace_walls": "result",
+    "track_walls": "motion",
+    "wall_lengths": "directions",
     "wall_points_table": "table",
+    "wall_roughness": "roughness",
+    "walls_geojson": "geojson",
     "walls_table": "table",
 }
 

@@ -23,7 +23,7 @@ TURN = 8
 WALL_COLUMNS = (
     "branch", "class", "length_px", "length_nm", "tortuosity", "curvature_per_nm",
     "orientation_deg", "width_nm", "width_err_nm", "start", "end", "touches_edge", "width_px",
-    "dip", "dip_err",
+    "width_err_px", "dip", "dip_err",
 )  # fmt: skip
 
 
@@ -82,6 +82,7 @@ def walls_table(
                 "end": wall.end,
                 "touches_edge": bool((line < 1.5).any() or (line > np.array(shape) - 2.5).any()),
                 "width_px": 2.0 * wall.half_width_px,
+                "width_err_px": 2.0 * wall.half_width_err_px,
                 "dip": wall.dip,
                 "dip_err": wall.dip_err,
             }
