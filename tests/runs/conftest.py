@@ -1,10 +1,11 @@
-"""A model that needs no network: bright spots are atoms."""
+"""Models that need no network: bright spots are atoms, changes of the phase are walls."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -13,15 +14,20 @@ import pytest
 import tifffile
 from scipy import ndimage
 
-from scanseg.micrograph import Micrograph
-from scanseg.runs.detection import Detection, detected_atoms
+from scanseg.micrograph import Micrograph, Signal
+from scanseg.runs.choice import ByModality
+from scanseg.runs.detection import Detection, detected_atoms, detected_walls
 from scanseg.runs.execute import RunResult, execute
 from scanseg.runs.folder import RunFolder
 from scanseg.runs.plan import Plan, find_inputs
 from scanseg.runs.settings import RunSettings
 from scanseg.runs.shards import Shard
+from scanseg.walls import trace_walls
+from scanseg.writers import write
 
 PIXEL_SIZE_NM = (0.02, 0.03)
+SCAN_PIXEL_NM = (5.0, 8.0)
+SCAN_WALLS_PX = (20.3, 50.6)
 
 
 @dataclass(frozen=True)
@@ -90,6 +96,77 @@ class SpotFinder:
         )
 
 
+@dataclass(frozen=True)
+class ScanMaps:
+    probability: np.ndarray
+
+    @property
+    def uncertainty(self) -> np.ndarray:
+        return 1 - self.probability.max(axis=0)
+
+    def class_map_rows(self, start: int, stop: int) -> np.ndarray:
+        return self.probability[:, start:stop].argmax(axis=0).astype(np.uint8)
+
+
+@dataclass
+class WallFinder:
+    """Calls a wall what lies between two phases; ``before`` runs first on every frame."""
+
+    before: Callable[[Micrograph], None] = lambda image: None
+    checksum: str = "walls-1"
+
+    @property
+    def description(self) -> dict[str, Any]:
+        return {"name": "walls", "version": "2", "checksum": self.checksum, "engine": "none"}
+
+    @property
+    def colours(self) -> dict[str, str]:
+        return {"ferroelectric": "#ff5a36", "ferroelastic": "#38d6ff"}
+
+    def prepare(self, image: Micrograph | None = None) -> None:
+        pass
+
+    def __call__(self, image: Micrograph) -> Detection:
+        self.before(image)
+        response = np.cos(np.deg2rad(image.channels()[Signal.PFM_PHASE].data))
+        on_wall = np.zeros(image.shape, bool)
+        on_wall[:, 1:] = response[:, 1:] * response[:, :-1] < 0
+        maps = ScanMaps(np.stack([~on_wall, 0.9 * on_wall, 0.1 * on_wall]).astype(np.float32))
+        names = ("background", *self.colours)
+        model = SimpleNamespace(contract=SimpleNamespace(task="walls", class_names=names))
+        prediction: Any = SimpleNamespace(image=image, model=model, probability=maps.probability)
+        return detected_walls(image, maps, trace_walls(prediction), colours=self.colours)
+
+
+def both_kinds(before: Callable[[Micrograph], None] = lambda image: None) -> Any:
+    """The two stand-ins, chosen by the modality."""
+    return ByModality({"STEM": SpotFinder(before), "PFM": WallFinder(before)})
+
+
+def scan(shape: tuple[int, int] = (48, 72), *, shift_px: float = 0.0) -> Micrograph:
+    """Amplitude and phase over two upright walls at ``SCAN_WALLS_PX``."""
+    rng = np.random.default_rng(1)
+    first, second = (place + shift_px for place in SCAN_WALLS_PX)
+    x = np.arange(shape[1]) + np.zeros(shape)
+    response = np.tanh((x - first) / 2) * np.tanh((x - second) / 2) + 0j
+    response += rng.normal(0, 0.02, shape) + 1j * rng.normal(0, 0.02, shape)
+    phase = Micrograph(
+        np.rad2deg(np.angle(response)), signal=Signal.PFM_PHASE, pixel_size_nm=SCAN_PIXEL_NM
+    )
+    return Micrograph(
+        np.abs(response),
+        signal=Signal.PFM_AMPLITUDE,
+        pixel_size_nm=SCAN_PIXEL_NM,
+        companions={Signal.PFM_PHASE: phase},
+    )
+
+
+def write_scan(path: Path, image: Micrograph | None = None) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write(image if image is not None else scan(), path)
+    return path
+
+
 def spots(shape: tuple[int, int] = (40, 60), *, offset: int = 0) -> np.ndarray:
     """Spots of 2 x 2 pixels every 10 pixels, so their centres are known to be at .5."""
     data = np.full(shape, 10, np.uint16)
@@ -119,7 +196,7 @@ class Bench:
 
     def run(
         self,
-        processor: SpotFinder | None = None,
+        processor: Any = None,
         *,
         settings: RunSettings | None = None,
         fresh: bool = False,
@@ -167,4 +244,7 @@ def tools() -> Any:
     tools = Tools()
     tools.spots, tools.write_tiff, tools.SpotFinder = spots, write_tiff, SpotFinder
     tools.PIXEL_SIZE_NM = PIXEL_SIZE_NM
+    tools.scan, tools.write_scan, tools.both_kinds = scan, write_scan, both_kinds
+    tools.WallFinder = WallFinder
+    tools.SCAN_PIXEL_NM, tools.SCAN_WALLS_PX = SCAN_PIXEL_NM, SCAN_WALLS_PX
     return tools

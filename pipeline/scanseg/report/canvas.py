@@ -31,13 +31,20 @@ class LegendEntry:
 
 
 def grey_canvas(
-    data: RealImage, scale: float, *, percentiles: tuple[float, float] = PERCENTILES
+    data: RealImage, scale: float, *, limits: tuple[float, float] | None = None
 ) -> NDArray[np.uint8]:
-    """The stretched image at the scale of the canvas, RGB; what was not measured is bluish."""
-    step = max(1, int(np.sqrt(data.size / SAMPLE)))
-    sample = data[::step, ::step].astype(np.float32)
-    finite = sample[np.isfinite(sample)]
-    low, high = np.percentile(finite, percentiles) if finite.size else (0.0, 1.0)
+    """The image at the scale of the canvas, RGB; what was not measured is bluish.
+
+    Parameters
+    ----------
+    data
+        Shape (height, width).
+    scale
+        Pixels of the canvas for one of the image.
+    limits
+        What becomes black and white; by default almost the whole range.
+    """
+    low, high = limits or _limits(data)
     # Reducing by a whole number first keeps a 16,384 px image from passing through float32 at once.
     reduction = max(1, int(1 / scale))
     reduced = _block_mean(data, reduction)
@@ -50,6 +57,13 @@ def grey_canvas(
     if missing.any():
         canvas[_resized(missing.astype(np.uint8), shape, smooth=False) > 0] = MISSING_COLOUR
     return canvas
+
+
+def _limits(data: RealImage) -> tuple[float, float]:
+    step = max(1, int(np.sqrt(data.size / SAMPLE)))
+    sample = data[::step, ::step].astype(np.float32)
+    finite = sample[np.isfinite(sample)]
+    return tuple(np.percentile(finite, PERCENTILES)) if finite.size else (0.0, 1.0)
 
 
 def _resized(
@@ -200,6 +214,7 @@ def _draw_scale_bar(
 
 
 def _length(length_nm: float) -> str:
+    """A length in letters of the font that comes with Pillow, which has no µ."""
     if length_nm < 0.1:
         return f"{length_nm * 1000:g} pm"
-    return f"{length_nm:g} nm" if length_nm < 1000 else f"{length_nm / 1000:g} µm"
+    return f"{length_nm:g} nm" if length_nm < 1000 else f"{length_nm / 1000:g} um"

@@ -42,7 +42,7 @@ class ByModality:
         By modality, at least one.
     """
 
-    def __init__(self, models: Mapping[str, ModelProcessor]) -> None:
+    def __init__(self, models: Mapping[str, Processor]) -> None:
         self._models = dict(models)
 
     @property
@@ -58,8 +58,8 @@ class ByModality:
         """What is said of one model; of several, that of each in ``choices``."""
         choices = {modality: each.description for modality, each in self._models.items()}
         if len(choices) == 1:
-            return next(iter(choices.values()))
-        engines = dict.fromkeys(each["engine"] for each in choices.values() if each["engine"])
+            return dict(next(iter(choices.values())))
+        engines = dict.fromkeys(each["engine"] for each in choices.values() if each.get("engine"))
         return {
             "name": ", ".join(each["name"] for each in choices.values()),
             "version": ", ".join(each["version"] for each in choices.values()),

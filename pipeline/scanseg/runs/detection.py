@@ -64,8 +64,8 @@ class Detection:
         Makes the overlay.
     colours
         Colour of every class but the background.
-    features
-        GeoJSON features; they go into the file ``task.files`` names.
+    collections
+        A GeoJSON FeatureCollection for each name of a file in ``task.files``.
     model
         Name of the model.
     warnings
@@ -81,7 +81,7 @@ class Detection:
     numbers: Mapping[str, float | None]
     draw: Draw
     colours: Mapping[str, str]
-    features: Sequence[Mapping[str, Any]] = ()
+    collections: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     model: str = ""
     warnings: tuple[str, ...] = ()
     seconds: Mapping[str, float] = field(default_factory=dict)
@@ -154,7 +154,7 @@ def detected_walls(
             junction_px=walls.graph.node_px[walls.graph.degree >= 3],
         ),
         colours=colours,
-        features=walls_geojson(walls)["features"],
+        collections={"walls.geojson": walls_geojson(walls, pixel_size_nm=image.pixel_size_nm)},
         warnings=warnings,
     )
 

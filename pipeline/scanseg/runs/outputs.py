@@ -76,7 +76,7 @@ class ImageOutputs:
             name: self._open.enter_context((scratch / name).open("wb"))
             for name in self._task.tables
         }
-        self._features: list[dict[str, Any]] = []
+        self._collections: dict[str, dict[str, Any]] = {}
         self._maps = {"class_map.tif": self._map("class_map", np.uint8, ())}
         if "probability" in config.save:
             self._maps["probability.tif"] = self._map("probability", np.float32, self._classes)
@@ -106,9 +106,12 @@ class ImageOutputs:
                 frame=index,
                 header=self._n_added == 0,
             )
-        for feature in detection.features:
-            properties = {"frame": index, **feature["properties"]}
-            self._features.append({**feature, "properties": properties})
+        for name, collection in detection.collections.items():
+            joined = self._collections.setdefault(name, {**collection, "features": []})
+            joined["features"] += [
+                {**feature, "properties": {"frame": index, **feature["properties"]}}
+                for feature in collection["features"]
+            ]
         for name, planes in _planes(detection, set(self._maps)).items():
             for rows in planes:
                 self._maps[name].add_plane(rows)
@@ -140,8 +143,7 @@ class ImageOutputs:
                 title=f"{self._file.name} {name.removesuffix('.tif').replace('_', ' ')}",
             )
         self._open.close()
-        for name in self._task.files:
-            collection = {"type": "FeatureCollection", "features": self._features}
+        for name, collection in self._collections.items():
             (self._scratch / name).write_text(json.dumps(collection) + "\n", encoding="utf-8")
         folder.mkdir(parents=True, exist_ok=True)
         checksums = {}

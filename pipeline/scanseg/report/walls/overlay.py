@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 __all__ = ["draw_walls"]
 
 COMFORTABLE_SIDE_PX = 768  # scans have 256 pixels a side: enlarged three times, walls stay apart
-# Bright grains and particles reach far above the domains, and walls far below them.
-PERCENTILES = (0.5, 98.0)
+# Of the cosine of the phase, so that domains are not black and white but dark and light grey.
+PHASE_LIMITS = (-2.0, 2.0)
 JUNCTION_COLOUR = (255, 255, 255)
 
 
@@ -40,7 +40,7 @@ def draw_walls(
     Parameters
     ----------
     image
-        What was measured; without an amplitude its phase or topography is drawn.
+        What was measured; without an amplitude its phase is drawn.
     walls
         One row a wall: ``class, length_px, length_nm``.
     points
@@ -60,7 +60,8 @@ def draw_walls(
         RGB. Small scans are enlarged by a whole number.
     """
     scale = _canvas_scale(image.shape, longest_px)
-    canvas = grey_canvas(_ground(image), scale, percentiles=PERCENTILES)
+    ground, limits = _ground(image)
+    canvas = grey_canvas(ground, scale, limits=limits)
     to_canvas = np.array(canvas.shape[:2]) / np.array(image.shape)
     half_width_px = float(np.clip(0.3 * scale, 0.6, 1.2))
     _draw_lines(canvas, points, colours, to_canvas, half_width_px)
@@ -77,14 +78,12 @@ def _canvas_scale(shape: tuple[int, int], longest_px: int) -> float:
     return float(max(1, min(int(np.ceil(COMFORTABLE_SIDE_PX / longest)), longest_px // longest)))
 
 
-def _ground(image: Micrograph) -> RealImage:
-    """What the lines are drawn on: the amplitude, else the phase, else the topography."""
+def _ground(image: Micrograph) -> tuple[RealImage, tuple[float, float] | None]:
+    """What the lines are drawn on: the amplitude, else the phase; and its limits."""
     scan = image.channels()
-    if Signal.PFM_AMPLITUDE in scan:
-        return scan[Signal.PFM_AMPLITUDE].data
-    if Signal.PFM_PHASE in scan:
-        return _two_shades(scan[Signal.PFM_PHASE].data)
-    return image.data
+    if Signal.PFM_AMPLITUDE not in scan and Signal.PFM_PHASE in scan:
+        return _two_shades(scan[Signal.PFM_PHASE].data), PHASE_LIMITS
+    return scan.get(Signal.PFM_AMPLITUDE, image).data, None
 
 
 def _two_shades(phase_deg: RealImage) -> FloatImage:
@@ -118,7 +117,10 @@ def _legend(
     """Class and total length of each class that occurs."""
     in_nm = image.pixel_size_nm is not None
     return [
-        LegendEntry(f"{name} {length_text(length, in_nm=in_nm)}", colours[name], "line")
+        # The font that comes with Pillow has no µ.
+        LegendEntry(
+            f"{name} {length_text(length, in_nm=in_nm).replace('µ', 'u')}", colours[name], "line"
+        )
         for name, length in class_lengths(walls, colours, in_nm=in_nm).items()
         if length
     ]
