@@ -92,7 +92,8 @@ def _compressed(amplitude: FloatImage) -> FloatImage:
     if np.isnan(amplitude).all():
         return amplitude
     # Some instruments store an amplitude with an offset, so that noise goes below zero.
-    height = np.maximum(amplitude - np.float32(min(np.nanpercentile(amplitude, 0.5), 0.0)), 0)
+    offset = min(float(np.nanpercentile(amplitude, 0.5)), 0.0)
+    height = np.maximum(amplitude - np.float32(offset), 0)
     # An exact 0 was never measured: instruments fill the rest of a scan that was stopped with it.
     responding = height[height > 0]
     if not responding.size:

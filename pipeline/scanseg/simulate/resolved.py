@@ -22,6 +22,8 @@ CLOSEST_PX = 4.5
 CLOSEST_HALF_WIDTHS = 1.0
 # A wall with others on both sides belongs to the nearer one if that is nearer by so much.
 CLEARLY_NEARER = 1.4
+# Two points are a pair when each is the other's nearest, but for the steps between points.
+MUTUAL_PX = 2.0
 PARALLEL = 0.8
 ACROSS = 0.5
 
@@ -41,8 +43,8 @@ def resolved_walls(walls: Sequence[Wall], seen: Visible) -> tuple[Wall, ...]:
     resolved
         In the same order. Points of ferroelastic walls that face another one closer than w lie
         half way between the two, with the contrast of the line that both are. Where it cannot be
-        said which two belong together, and where ferroelectric walls are as close, whose phase
-        does not flip any more, the contrast is 0.
+        said which two belong together (three lines or more side by side), and where ferroelectric
+        walls are as close, whose phase does not flip any more, walls stay with a contrast of 0.
     """
     if not walls:
         return ()
@@ -51,15 +53,11 @@ def resolved_walls(walls: Sequence[Wall], seen: Visible) -> tuple[Wall, ...]:
     tangent = np.concatenate([_tangents(wall.position_px) for wall in walls])
     count = [len(wall.position_px) for wall in walls]
     ferroelastic = np.repeat([wall.kind == "ferroelastic" for wall in walls], count)
-    nearest, partner = _facing(position, tangent, ferroelastic, closest_px)
-    first = nearest.argmin(0)
-    every = np.arange(len(position))
-    near, far = nearest[first, every], nearest[1 - first, every]
-    paired = np.isfinite(near)
-    unclear = paired & (~ferroelastic | (far < CLEARLY_NEARER * near))
+    paired, clear, partner = _pairs(position, tangent, ferroelastic, closest_px)
+    together = paired & clear & ferroelastic
+    unclear = paired & ~together
     moved = position.copy()
-    together = paired & ferroelastic
-    moved[together] = (position[together] + position[partner[first, every][together]]) / 2
+    moved[together] = (position[together] + position[partner[together]]) / 2
     starts = np.cumsum([0, *count])
     resolved = []
     for wall, start, stop in zip(walls, starts[:-1], starts[1:], strict=True):
@@ -77,6 +75,21 @@ def _tangents(line: NDArray[np.float64]) -> NDArray[np.float64]:
     n = np.arange(len(line))
     along = line[np.minimum(n + 3, len(line) - 1)] - line[np.maximum(n - 3, 0)]
     return np.asarray(along / np.maximum(np.hypot(*along.T), 1e-9)[:, None])
+
+
+def _pairs(
+    position: NDArray[np.float64], tangent: NDArray[np.float64], kind: NDArray[np.bool_],
+    closest_px: float,
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_], NDArray[np.int64]]:  # fmt: skip
+    """Whether a point faces another one, whether it is clear which, and which: (N,) each."""
+    nearest, partners = _facing(position, tangent, kind, closest_px)
+    every = np.arange(len(position))
+    side = nearest.argmin(0)
+    near, far, partner = nearest[side, every], nearest[1 - side, every], partners[side, every]
+    paired = np.isfinite(near)
+    back = np.hypot(*(position[partner[partner]] - position).T)
+    clear = paired & (far >= CLEARLY_NEARER * near) & (back <= MUTUAL_PX)
+    return paired, clear & clear[partner], partner
 
 
 def _facing(
