@@ -23,6 +23,7 @@ COMMANDS = {
     "check": "Say what is in files, and what predict would take.",
     "simulate": "Make labelled images whose truth is known.",
     "train": "Train a model from a recipe.",
+    "evaluate": "Compare what was found with what is true.",
     "models": "List, describe and test the models.",
     "rerun": "Make a run again, and say what differs.",
     "doctor": "Check this installation; the answer goes into a bug report.",

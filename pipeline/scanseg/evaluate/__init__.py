@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from scanseg.evaluate.calibration import Calibration, measure_calibration
+from scanseg.evaluate.columns import ColumnScore, score_columns
 from scanseg.evaluate.curves import (
     CurveSummary,
     ThresholdCurve,
@@ -34,6 +35,7 @@ from scanseg.evaluate.walls import ClassScore, WallScan, WallScores, WallScoring
 __all__ = [
     "Calibration",
     "ClassScore",
+    "ColumnScore",
     "CurveSummary",
     "Matches",
     "NodeScore",
@@ -58,6 +60,7 @@ __all__ = [
     "polarity_agreement",
     "position_error_px",
     "regions_of",
+    "score_columns",
     "score_nodes",
     "score_skeleton",
     "score_walls",

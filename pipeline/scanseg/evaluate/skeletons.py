@@ -30,6 +30,8 @@ __all__ = [
     "wall_skeleton",
 ]
 
+DRAWN_RADIUS_PX = 1.5  # as the class maps that networks are trained on
+
 ClassImage = NDArray[np.uint8]  # class of each pixel, 0 for none, shape (height, width)
 
 
@@ -200,7 +202,7 @@ def skeleton_of_lines(lines: Sequence[Line], shape: tuple[int, int]) -> Mask:
 def class_skeleton_of_lines(
     lines: Sequence[Line], classes: Sequence[NDArray[np.integer[Any]]], shape: tuple[int, int]
 ) -> ClassImage:
-    """Skeleton of ordered lines with the class of each pixel.
+    """Skeleton of ordered lines with the class of each pixel, as a class map of them has it.
 
     Parameters
     ----------
@@ -210,16 +212,37 @@ def class_skeleton_of_lines(
         Class of each point, shape (N,) each.
     shape
         (height, width).
+
+    Notes
+    -----
+    The lines are drawn 3 px wide, the nearest one deciding, and thinned. Drawn one pixel wide, two
+    walls that cross at a small angle stayed apart where a class map joins them: a perfect answer
+    had an F1 of 0.90 on a scan of fine twins.
     """
+    from scipy import ndimage
+    from scipy.spatial import cKDTree
+
     class_map: ClassImage = np.zeros(shape, np.uint8)
+    if not lines:
+        return class_map
+    point, value = [], []
     for line, values in zip(lines, classes, strict=True):
-        dense, nearest = resampled(line, step_px=0.25), way_along(line)
-        at = np.linspace(0, nearest[-1], len(dense))
-        middle = (nearest[1:] + nearest[:-1]) / 2
-        value = np.asarray(values)[np.searchsorted(middle, at)]
-        y, x = np.rint(dense).astype(int).T
-        inside = (y >= 0) & (y < shape[0]) & (x >= 0) & (x < shape[1])
-        class_map[y[inside], x[inside]] = value[inside]
+        dense, way = resampled(line, step_px=0.25), way_along(line)
+        middle = (way[1:] + way[:-1]) / 2
+        point.append(dense)
+        value.append(
+            np.asarray(values)[np.searchsorted(middle, np.linspace(0, way[-1], len(dense)))]
+        )
+    points, values = np.concatenate(point), np.concatenate(value)
+    reach = int(np.ceil(DRAWN_RADIUS_PX)) + 1
+    canvas = np.ones((shape[0] + 2 * reach, shape[1] + 2 * reach), bool)
+    y, x = np.clip(np.rint(points).astype(int) + reach, 0, np.array(canvas.shape) - 1).T
+    canvas[y, x] = False
+    close = ndimage.distance_transform_edt(canvas) <= reach
+    at = np.argwhere(close[reach:-reach, reach:-reach])
+    distance, nearest = cKDTree(points).query(at, distance_upper_bound=DRAWN_RADIUS_PX)
+    drawn = np.isfinite(distance)
+    class_map[tuple(at[drawn].T)] = values[nearest[drawn]]
     return wall_skeleton(class_map)
 
 
