@@ -300,3 +300,43 @@ def test_options_and_files_reach_the_settings(scanseg, images, out, tmp_path):
 def test_a_channel_called_by_a_number_is_text(scanseg, images, out):
     code, _, stderr = scanseg("predict", images, "-o", out, "--channel", "0")
     assert code == 0, stderr
+
+
+@pytest.fixture
+def both(scanseg, images, tools, monkeypatch):
+    """The command line with a model for each modality, and a scan among the images."""
+    monkeypatch.setattr(
+        "scanseg.cli.predict.open_processor", lambda model, settings: tools.both_kinds()
+    )
+    tools.write_scan(images / "c_scan.tif")
+    return scanseg
+
+
+def test_the_kind_of_a_file_chooses_its_model_and_that_is_said(both, images, out):
+    code, stdout, stderr = both("predict", images, "-o", out)
+    assert code == 0
+    assert stdout.startswith("48 atoms in 2 images, 2 walls in 1 image, ")
+    assert f"{out / 'atoms.csv'}, {out / 'walls.csv'}" in stdout
+    assert "model    spots 1 for STEM, walls 2 for PFM, as the signal of each file says" in stderr
+    assert "c_scan.tif: 2 walls, " in stderr
+    assert "c_scan.tif: PFM_AMPLITUDE, so model walls: 2 walls" in (out / "run.log").read_text()
+    assert pd.read_csv(out / "images.csv")["model"].tolist() == ["spots", "spots", "walls"]
+    _, stdout, stderr = both("predict", images, "-o", out)
+    assert "1 image (3 unchanged)" in stdout
+    assert "c_scan.tif: 2 walls, unchanged" in stderr
+
+
+def test_programs_are_told_the_kind_of_result(both, images, out):
+    _, stdout, _ = both("predict", images, "-o", out, "--events", "jsonl")
+    events = [json.loads(line) for line in stdout.splitlines()]
+    kinds = [event["task"] for event in events if event["event"] == "image"]
+    assert kinds == ["atoms", "atoms", "walls"]
+    assert events[-1]["found"]["walls"] == {"n_images": 1, "n_objects": 2}
+    assert events[-1]["n_objects"] == 50
+
+
+def test_a_run_over_scans_names_the_table_of_walls(both, images, out):
+    code, stdout, _ = both("predict", images / "c_scan.tif", "-o", out)
+    assert code == 0
+    assert stdout.startswith("2 walls in 1 image, ")
+    assert not (out / "atoms.csv").exists()

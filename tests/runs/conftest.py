@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -91,9 +91,10 @@ class SpotFinder:
             }
         )
         maps = FakeMaps((spots > 0).astype(np.uint8))
-        return detected_atoms(
+        found = detected_atoms(
             image, maps, atoms, colours=self.colours, spacing_px=10.0, warnings=("a remark",)
         )
+        return replace(found, model="spots")
 
 
 @dataclass(frozen=True)
@@ -135,7 +136,8 @@ class WallFinder:
         names = ("background", *self.colours)
         model = SimpleNamespace(contract=SimpleNamespace(task="walls", class_names=names))
         prediction: Any = SimpleNamespace(image=image, model=model, probability=maps.probability)
-        return detected_walls(image, maps, trace_walls(prediction), colours=self.colours)
+        walls = trace_walls(prediction)
+        return replace(detected_walls(image, maps, walls, colours=self.colours), model="walls")
 
 
 def both_kinds(before: Callable[[Micrograph], None] = lambda image: None) -> Any:

@@ -106,6 +106,7 @@ def test_a_folder_may_hold_both_kinds(mixed, tools):
     result = mixed.run(tools.both_kinds())
     assert dict(result.found) == {"atoms": (1, 24), "walls": (2, 4)}
     rows = mixed.table("images.csv")
+    assert rows["model"].tolist() == ["walls", "spots", "walls"]
     assert rows["n_atoms"].dropna().tolist() == [24]
     assert rows["n_walls"].dropna().tolist() == [2, 2]
     header = (mixed.output / "images.csv").read_text().splitlines()[0]

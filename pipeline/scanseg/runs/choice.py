@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,8 +13,6 @@ from scanseg.runs.process import ModelProcessor, Processor
 from scanseg.runs.settings import RunSettings
 
 __all__ = ["ByModality", "modality_of", "open_processor"]
-
-log = logging.getLogger("scanseg.runs")
 
 DEFAULT_MODELS = {"STEM": "stem-atoms", "PFM": "pfm-walls"}
 
@@ -95,9 +92,7 @@ class ByModality:
                 f"it is {kind} ({image.signal}), and the models that ship are for {known}.",
                 hint="Name a model for it with --model.",
             )
-        detection = model(image)
-        log.info("%s: %s, so %s", image.source, image.signal, detection.model)
-        return detection
+        return model(image)
 
 
 def open_processor(model: str | None, settings: RunSettings) -> Processor:

@@ -264,6 +264,11 @@ class Collector:
         )
         self._folder.manifest.append(entry)
         self._file = _File()
+        if first_done := next((row for row in entry.frames if row["status"] == "done"), None):
+            log.info(
+                "%s: %s, so model %s: %d %s",
+                *(name, first_done["signal"], first_done["model"], entry.n_objects, entry.task),
+            )
         self._count(entry, "n_done")
         self._observe(_event(entry))
 

@@ -29,26 +29,29 @@ def _tiles(images: Sequence[ReportedImage]) -> list[tuple[str, str]]:
 
 
 def _charts(images: Sequence[ReportedImage]) -> list[str]:
-    unit = "nm" if _calibrated(images) else "px"
-    domains = _pooled(images, "domains", f"area_{unit}2" if unit == "nm" else "area_px")
-    area_unit = "µm²" if unit == "nm" else "px"
-    orientation = _pooled(images, "walls", "orientation_deg")
-    lengths, widths = (_pooled(images, "walls", f"{name}_{unit}") for name in ("length", "width"))
+    in_nm = _calibrated(images)
+    suffix, unit = ("nm", "µm") if in_nm else ("px", "px")
+    nm_per_unit = 1e3 if in_nm else 1.0
+    length = _pooled(images, "walls", f"length_{suffix}") / nm_per_unit
+    width = _pooled(images, "walls", f"width_{suffix}")
+    area = _pooled(images, "domains", "area_nm2" if in_nm else "area_px") / nm_per_unit**2
     return [
-        draw_histogram(lengths, title="length of walls", unit=unit),
-        draw_histogram(widths, title="width of walls", unit=unit),
+        _from_zero(length, title="length of walls", unit=unit),
+        _from_zero(width, title="width of walls", unit=suffix),
+        _from_zero(area, title="area of domains within the image", unit="µm²" if in_nm else "px"),
         draw_histogram(
-            domains / (1e6 if unit == "nm" else 1),
-            title="area of domains within the image",
-            unit=area_unit,
-        ),
-        draw_histogram(
-            orientation,
+            _pooled(images, "walls", "orientation_deg"),
             title="direction of walls, from x downward",
             unit="°",
             limits=(0.0, 180.0),
         ),
     ]
+
+
+def _from_zero(values: np.ndarray, *, title: str, unit: str) -> str:
+    finite = values[np.isfinite(values)]
+    limits = (0.0, float(np.percentile(finite, 99))) if finite.size else None
+    return draw_histogram(values, title=title, unit=unit, limits=limits)
 
 
 def _classes(images: Sequence[ReportedImage], colours: Mapping[str, str]) -> str:
@@ -57,19 +60,19 @@ def _classes(images: Sequence[ReportedImage], colours: Mapping[str, str]) -> str
     names = sorted({name for image in images for name in image.digest.classes})
     lengths = {name: sum(_length(image, name, in_nm=in_nm) for image in images) for name in names}
     width = _pooled(images, "walls", f"width_{unit}")
-    classes = _pooled(images, "walls", "class")
+    classes = np.concatenate([np.empty(0), *(image.digest.walls["class"] for image in images)])
     rows = []
     for name, length in sorted(lengths.items(), key=lambda item: -item[1]):
         having = [image.digest.classes[name] for image in images if name in image.digest.classes]
         widths = width[classes == name]
-        measured = np.isfinite(widths.astype(float)).any()
+        measured = np.isfinite(widths).any()
         colour = escape(colours.get(name, "#888888"))
         rows.append(
             f'<tr><td><i class="dot" style="background:{colour}"></i>{escape(name)}</td>'
             f"<td>{sum(total.n_walls for total in having):,}</td>"
             f"<td>{length_text(length, in_nm=in_nm)}</td>"
             f"<td>{length / max(sum(lengths.values()), 1e-9):.1%}</td><td>{len(having):,}</td>"
-            f"<td>{f'{np.nanmedian(widths.astype(float)):.3g}' if measured else '–'}</td></tr>"
+            f"<td>{f'{np.nanmedian(widths):.3g}' if measured else '–'}</td></tr>"
         )
     if not rows:
         return ""
@@ -115,10 +118,10 @@ def _area_nm2(row: Mapping[str, float]) -> float:
 
 
 def _pooled(images: Iterable[ReportedImage], table: str, column: str) -> np.ndarray:
-    """A column of the samples of all images."""
+    """A column of numbers of the samples of all images."""
     tables = (getattr(image.digest, table) for image in images)
-    values = [each[column].to_numpy() for each in tables if column in each]
-    return np.concatenate(values) if values else np.empty(0)
+    values = [each[column].to_numpy(np.float64) for each in tables if column in each]
+    return np.concatenate([np.empty(0), *values])
 
 
 WALLS = Kind(

@@ -14,6 +14,7 @@ _MEASURES = {
     "tortuosity": 4,
     "orientation_deg": 2,
     "width_px": 3,
+    "width_err_px": 3,
     "width_nm": 3,
     "width_err_nm": 3,
     "dip": 4,
