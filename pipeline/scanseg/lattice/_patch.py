@@ -27,6 +27,8 @@ BIN = 0.08
 SHARE_OF_BEST = 0.82
 LEAST_SHARE = 0.45  # sites that are empty more often than not are no sites
 MOST_SITES = 12
+CANDIDATES = 60  # a patch of 90 columns holds fewer lattice vectors within reach
+AGREEING = 6  # shares that are averaged: a lattice has six vectors or more in reach
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -97,9 +99,11 @@ def _vectors(
     if len(candidates) < 2:
         return None, 0.0
     share = _shares(place, at, tree, candidates, TOLERANCE * nearest)
-    if share.max() < LEAST_SHARE:
+    # The highest share of many is high by chance.
+    best = float(np.sort(share)[-AGREEING:].mean())
+    if best < LEAST_SHARE:
         return None, 0.0
-    good = candidates[share >= SHARE_OF_BEST * share.max()]
+    good = candidates[share >= SHARE_OF_BEST * best]
     good = good[np.argsort(np.hypot(*good.T))]
     for count in range(2, len(good) + 1):
         first, others = good[0], good[1:count]
@@ -108,7 +112,7 @@ def _vectors(
         independent = areas > 0.3 * sides
         if independent.any():
             vectors = reduced(np.stack([first, others[independent][0]]))
-            return vectors, float(share.max())
+            return vectors, best
     return None, 0.0
 
 
@@ -128,6 +132,7 @@ def _frequent_differences(
     size = int(2 * round(0.3 / BIN) + 1)
     peak = (smooth == maximum_filter(smooth, size)) & (smooth > 0.25 * smooth.max())
     start = (np.argwhere(peak) - half) * step
+    start = start[np.argsort(-smooth[peak], kind="stable")[:CANDIDATES]]
     if not len(start):
         return np.empty((0, 2))
     # The mean of the differences around each maximum, twice.

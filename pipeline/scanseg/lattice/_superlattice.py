@@ -14,7 +14,7 @@ import numpy as np
 from scanseg.lattice._cell import Cell, standard_basis
 from scanseg.lattice._columns import FloatArray, IntArray
 
-__all__ = ["Setting", "enlarge", "standardise"]
+__all__ = ["Setting", "enlarge", "primitive", "standardise"]
 
 # Enlarging a cell in steps of 2 and 3 reaches all that are 2, 3, 4, 6 ... times as large.
 ENLARGEMENTS = tuple(
@@ -27,6 +27,7 @@ ENLARGEMENTS = tuple(
 LEAST_EXPLAINED = 0.15
 ALIKE = 0.05  # brightness that differs by less gives sites no order
 MOST_SITES = 16
+SAME_PLACE = 0.2  # of the distance of nearest columns
 SAMPLE = 20_000  # columns decide; a share of the variance is then known to a per cent
 
 
@@ -68,6 +69,52 @@ def enlarge(setting: Setting, features: FloatArray) -> Setting:
             break
         setting = _in_supercell(setting, ENLARGEMENTS[best])
     return setting
+
+
+def primitive(setting: Setting) -> Setting:
+    """Take the smallest cell that positions allow.
+
+    A patch of few columns may have missed the shortest vectors; the sites of the cell then repeat
+    themselves within it.
+    """
+    cell = setting.cell
+    nearest = cell.bonds().shortest
+    for site in range(1, len(cell.site)):
+        step = cell.site[site] - cell.site[0]
+        target = _wrapped(cell.site[:, None] + step - cell.site[None], cell)
+        gap = np.hypot(target[..., 0], target[..., 1])
+        if (gap.min(1) < SAME_PLACE * nearest).all():
+            return primitive(_with_vector(setting, step))
+    return setting
+
+
+def _wrapped(vector: FloatArray, cell: Cell) -> FloatArray:
+    fraction = vector @ np.linalg.inv(cell.vectors)
+    return np.asarray((fraction - np.round(fraction)) @ cell.vectors)
+
+
+def _with_vector(setting: Setting, step: FloatArray) -> Setting:
+    """The same columns in the lattice that has one more vector."""
+    cell = setting.cell
+    options = np.array([(i, j) for i in range(-2, 3) for j in range(-2, 3)]) @ cell.vectors
+    options = np.concatenate([options, options + step, options - step])
+    options = options[np.hypot(*options.T) > 1e-6]
+    options = options[np.argsort(np.hypot(*options.T))]
+    first = options[0]
+    areas = np.abs(first[0] * options[:, 1] - first[1] * options[:, 0])
+    vectors = np.stack([first, options[np.argmax(areas > 0.1 * first @ first)]])
+    smaller = Cell(vectors, cell.site[:1], cell.origin)
+    # Of the old sites those that the new vectors do not lead to are left.
+    for place in cell.site[1:]:
+        apart = _wrapped(place - smaller.site, smaller)
+        if np.hypot(*apart.T).min() > SAME_PLACE * smaller.bonds().shortest:
+            smaller = Cell(vectors, np.vstack([smaller.site, place]), cell.origin)
+    where = cell.at(setting.index)
+    fraction = (where[:, None] - smaller.site[None]) @ np.linalg.inv(vectors)
+    off = np.abs(fraction - np.round(fraction)).max(-1)
+    site = off.argmin(1)
+    steps = np.round(fraction[np.arange(len(site)), site]).astype(np.int64)
+    return Setting(smaller, np.column_stack([steps, site]))
 
 
 def _in_supercell(setting: Setting, turn: IntArray) -> Setting:

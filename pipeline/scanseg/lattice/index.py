@@ -16,7 +16,7 @@ from scanseg.lattice._columns import FloatArray, IntArray, PlacedColumns, place_
 from scanseg.lattice._fit import LatticeFit, fit_lattice
 from scanseg.lattice._growth import CONFIDENT, Grown, Limits, grow, surroundings
 from scanseg.lattice._patch import Patch, read_patch
-from scanseg.lattice._superlattice import Setting, enlarge, standardise
+from scanseg.lattice._superlattice import Setting, enlarge, primitive, standardise
 from scanseg.lattice.model import IndexedAtoms, Lattice
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ __all__ = ["Indexing", "index_atoms"]
 SEEDS = 12  # patches tried before the best one grows
 GOOD_ENOUGH = 0.93  # a patch of this quality is taken without looking further
 NEARBY = 23  # nearest columns that are looked up once for all; enough for the bonds of a honeycomb
-FAILURES = 6  # rounds of seeds without a grain, after which what is left has none
+FAILURES = 3  # rounds of seeds without a grain, after which what is left has none
 
 
 class Indexing(Config):
@@ -220,7 +220,8 @@ def _features(atoms: DataFrame, columns: PlacedColumns, nearby: IntArray) -> Flo
 
 def _settle(grain: _Grain, features: FloatArray, columns: PlacedColumns) -> _Grain:
     """Give a grain the cell that all of its columns ask for."""
-    setting = enlarge(grain.setting, features[grain.rows])
+    setting = primitive(grain.setting)
+    setting = enlarge(setting, features[grain.rows])
     fit = fit_lattice(
         columns.place[grain.rows], columns.error[grain.rows], setting.index, len(setting.cell.site)
     )
@@ -258,7 +259,8 @@ def _lattice(number: int, grain: _Grain, fit: LatticeFit, columns: PlacedColumns
 def _table(
     atoms: DataFrame, columns: PlacedColumns, grains: list[_Grain], fits: list[LatticeFit]
 ) -> DataFrame:
-    from pandas import Categorical, Index, array
+    from pandas import Categorical, Index
+    from pandas.arrays import IntegerArray
 
     n_atoms = len(columns)
     grain = np.full(n_atoms, -1)
@@ -277,8 +279,8 @@ def _table(
     site = np.where(none, -1, index[:, 2])
     return atoms.assign(
         grain=grain,
-        h=array(np.where(none, 0, index[:, 0]), dtype="Int64").copy(),
-        k=array(np.where(none, 0, index[:, 1]), dtype="Int64").copy(),
+        h=IntegerArray(index[:, 0], none),
+        k=IntegerArray(index[:, 1], none),
         sublattice=Categorical.from_codes(site, categories=Index(list(ascii_uppercase[:n_names]))),
         lattice_match=match,
         ideal_y_px=ideal[:, 0], ideal_x_px=ideal[:, 1],

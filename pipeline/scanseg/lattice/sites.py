@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -53,26 +54,27 @@ def find_missing_sites(indexed: IndexedAtoms) -> DataFrame:
     tables = []
     for view in view_grains(indexed):
         fits = fit_surroundings(view, radius_cells=RADIUS_CELLS)
-        index, place, count, possible = _empty_sites(view, fits, indexed)
-        share = count / np.maximum(possible, 1)
-        away = everything.query(place)[0] if everything is not None and len(place) else share
+        sites = _empty_sites(view, fits, indexed)
+        share = sites.count / np.maximum(sites.possible, 1)
+        spacing = view.lattice.nearest_px
+        away = everything.query(sites.place)[0] if everything and len(share) else share
         stretch = view.lattice.stretch
         low, high = np.array(indexed.window_px) * stretch
-        margin = 0.5 * view.lattice.nearest_px  # the finder lists no column centred outside
-        inside = ((place > low + margin) & (place < high - margin)).all(1)
-        kept = inside & (share >= ENCLOSED) & (away > VACANT * view.lattice.nearest_px)
-        position = place[kept] / stretch
-        error = fits.scatter / stretch / np.sqrt(np.maximum(count[kept], 1))[:, None]
+        margin = 0.5 * spacing  # the finder lists no column centred outside
+        inside = ((sites.place > low + margin) & (sites.place < high - margin)).all(1)
+        kept = inside & (share >= ENCLOSED) & (away > VACANT * spacing)
+        index, count = sites.index[kept], sites.count[kept]
+        position, error = sites.place[kept] / stretch, sites.error[kept] / stretch
         size = np.array(view.lattice.pixel_size_nm or (np.nan, np.nan))
         tables.append(
             DataFrame(
                 {
-                    "grain": view.lattice.grain, "h": index[kept, 0], "k": index[kept, 1],
-                    "sublattice": Categorical.from_codes(index[kept, 2], categories=names),
+                    "grain": view.lattice.grain, "h": index[:, 0], "k": index[:, 1],
+                    "sublattice": Categorical.from_codes(index[:, 2], categories=names),
                     "y_px": position[:, 0], "x_px": position[:, 1],
                     "y_err_px": error[:, 0], "x_err_px": error[:, 1],
                     "y_nm": position[:, 0] * size[0], "x_nm": position[:, 1] * size[1],
-                    "n_neighbours": count[kept], "enclosed": share[kept],
+                    "n_neighbours": count, "enclosed": share[kept],
                 }
             )
         )  # fmt: skip
@@ -139,36 +141,39 @@ def _roles(around: IntArray, close: NDArray[np.bool_]) -> tuple[IntArray, IntArr
     return host, role
 
 
-def _empty_sites(
-    view: GrainView, fits: LocalFits, indexed: IndexedAtoms
-) -> tuple[IntArray, FloatArray, IntArray, IntArray]:
-    """Sites that bonds lead to and nobody is on.
+@dataclass(frozen=True, slots=True, eq=False)
+class _EmptySites:
+    index: IntArray  # (E, 3) h, k, site
+    place: FloatArray  # (E, 2) where the neighbours expect it
+    error: FloatArray  # (E, 2)
+    count: IntArray  # (E,) neighbours that are there
+    possible: IntArray  # (E,) that could be, within sight
 
-    Returns
-    -------
-    index, place, count, possible
-        h, k and site (E, 3); where the neighbours expect it (E, 2); how many do (E,); how many
-        could, within sight (E,).
-    """
+
+def _empty_sites(view: GrainView, fits: LocalFits, indexed: IndexedAtoms) -> _EmptySites:
+    """Sites that bonds lead to and nobody is on."""
     bonds = view.cell.bonds()
-    lookup = SiteLookup(view.index)
     site = view.index[:, 2]
     step = bonds.step[site].copy()
     step[..., :2] += view.index[:, None, :2]
     known = np.asarray(np.isfinite(fits.frame).all((1, 2)))
-    frame = np.where(known[:, None, None], fits.frame, np.eye(2))
-    empty = bonds.real[site] & (lookup.row(step) < 0)
+    empty = bonds.real[site] & (SiteLookup(view.index).row(step) < 0) & known[:, None]
     source, bond = np.nonzero(empty)
-    if not len(source):
-        none = np.zeros((0, 3), np.int64)
-        return none, np.zeros((0, 2)), none[:, 0], none[:, 0]
-    vector = bonds.vector[site[source], bond]
-    expected = view.place[source] + np.einsum("ni,nij->nj", vector, frame[source])
-    index, where = np.unique(step[source, bond], axis=0, return_inverse=True)
-    where = where.ravel()
-    count = np.bincount(where)
-    place = np.stack([np.bincount(where, axis) / count for axis in expected.T], axis=1)
+    index, where = np.unique(step[source, bond].reshape(-1, 3), axis=0, return_inverse=True)
+    count = np.bincount(where.ravel(), minlength=len(index))
+
+    def mean(values: FloatArray) -> FloatArray:
+        flat = values.reshape(len(values), -1).T
+        sums = [np.bincount(where.ravel(), each, minlength=len(index)) for each in flat]
+        return (np.stack(sums, axis=1) / count[:, None]).reshape(-1, *values.shape[1:])
+
+    # The mean of the neighbours, and the mean deformation for what they lie to one side: neighbours
+    # all round cancel the errors of the deformation.
+    vector = mean(bonds.vector[site[source], bond])
+    place = mean(view.place[source]) + np.einsum("ni,nij->nj", vector, mean(fits.frame[source]))
+    spread = np.einsum("ni,naij,nj->na", vector, mean(fits.covariance[source]), vector)
+    error = np.sqrt(fits.scatter**2 / count[:, None] + spread)
     ends = place[:, None] + bonds.vector[index[:, 2]]
     low, high = np.array(indexed.window_px) * view.lattice.stretch
     seen = bonds.real[index[:, 2]] & ((ends > low) & (ends < high)).all(-1)
-    return index, place, count, np.maximum(seen.sum(1), count)
+    return _EmptySites(index, place, error, count, np.maximum(seen.sum(1), count))
