@@ -81,8 +81,8 @@ class ModelContract(Config):
     """Input channels."""
     sampling: Sampling
     """Sampling of the training images."""
-    normalisation: Normalisation = Normalisation()
-    """Input range, of a network that sees one channel."""
+    normalisation: Normalisation | None = Normalisation()
+    """Input range of a network that sees one channel; none where the channels have their own."""
     architecture: Architecture = Architecture()
     """The network."""
     members: PositiveInt = 1
@@ -111,6 +111,12 @@ class ModelContract(Config):
     """Version of scanseg that wrote the model."""
     checksums: dict[str, str] = Field(default_factory=dict)
     """sha256 of every other file of the folder."""
+
+    @model_validator(mode="after")
+    def _counts_have_a_range(self) -> ModelContract:
+        if self.task == "atoms" and self.normalisation is None:
+            raise ValueError("a model for atoms needs a normalisation")
+        return self
 
     @property
     def spacing_px(self) -> float:

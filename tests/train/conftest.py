@@ -23,3 +23,30 @@ def tiny_recipe(tmp_path_factory) -> Path:
     path = tmp_path_factory.mktemp("recipes") / "tiny.yaml"
     path.write_text(yaml.safe_dump(TINY))
     return path
+
+
+TINY_WALLS = {
+    "task": "walls",
+    "name": "tiny-walls",
+    "patch_px": 64,
+    "uses": 2,
+    "architecture": {"name": "compact-unet", "arguments": {"filters": [8, 8]}},
+    "optimisation": {
+        "precision": "32-true",
+        "ema_decay": 0.9,
+        "learning_rate": 0.01,
+        "snapshots": 2,
+    },
+    "validation": {"n_images": 4, "every_steps": 2},
+    "batch": 2,
+    "steps": 8,
+    "workers": 0,
+}
+
+
+@pytest.fixture(scope="session")
+def tiny_walls(tmp_path_factory) -> Path:
+    """A recipe that trains two members in eight steps: stored after the fourth and the last."""
+    path = tmp_path_factory.mktemp("recipes") / "tiny-walls.yaml"
+    path.write_text(yaml.safe_dump(TINY_WALLS))
+    return path

@@ -108,8 +108,17 @@ def load_model(name_or_path: str | Path, *, verify: bool = True) -> Model:
     return model
 
 
-def load_weights(model: Model, network: nn.Module) -> None:
+def load_weights(model: Model, network: nn.Module, *, member: int | None = None) -> None:
     """Put the stored weights into a network of the model's architecture, all or none.
+
+    Parameters
+    ----------
+    model
+        Whose weights.
+    network
+        What gets them.
+    member
+        Of an ensemble, takes the weights of this one alone.
 
     Raises
     ------
@@ -120,7 +129,15 @@ def load_weights(model: Model, network: nn.Module) -> None:
     from safetensors.torch import load_file
 
     try:
-        network.load_state_dict(load_file(model.weights_path), strict=True)
+        weights = load_file(model.weights_path)
+        if member is not None:
+            prefix = f"members.{member}."
+            weights = {
+                name.removeprefix(prefix): value
+                for name, value in weights.items()
+                if name.startswith(prefix)
+            }
+        network.load_state_dict(weights, strict=True)
     except (RuntimeError, SafetensorError) as error:
         raise BundleError(
             f"The weights of '{model.name}' do not fit the network "

@@ -65,6 +65,7 @@ def predict(
     engine = engine or open_engine(model)
     if contract.task == "walls":
         return predict_scan(measured, model, engine, config)
+    assert contract.normalisation is not None  # as models for atoms have one
     intensity = measure_range(measured.data, contract.normalisation)
     spacing: Spacing | None = None
     found: Segmentation | None = None

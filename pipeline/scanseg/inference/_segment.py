@@ -51,10 +51,12 @@ def counts_source(
     data: RealImage, grid: Grid, intensity: IntensityRange, contract: ModelContract
 ) -> Source:
     """Input of a network with one channel, resampled and normalised window by window."""
+    normalisation = contract.normalisation
+    assert normalisation is not None  # the contract of a model for atoms has one
 
     def window_of(window: Window) -> FloatImage:
         sampled = resample_window(data, grid, window, intensity)
-        return normalise(sampled, intensity, contract.normalisation)[None]
+        return normalise(sampled, intensity, normalisation)[None]
 
     return window_of
 

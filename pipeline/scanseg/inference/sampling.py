@@ -24,7 +24,7 @@ from scanseg.inference.engines import Engine
 from scanseg.inference.peaks import find_peaks
 from scanseg.inference.settings import InferenceConfig
 from scanseg.micrograph import FloatImage, Micrograph, Signal
-from scanseg.preprocess import Grid, IntensityRange, Window, normalise, resample_window
+from scanseg.preprocess import Grid, IntensityRange, Window
 from scanseg.preprocess.spacing import estimate_lattice_spacing
 
 __all__ = ["Sampled", "Spacing", "choose_sampling"]
@@ -298,13 +298,16 @@ class _Judge:
     def _seen(self, grid: Grid, window: Window) -> FloatImage:
         """Foreground probability (C - 1, h, w) of the part of a window that lies on the grid."""
         logits = self._engine.logits(self._tile(grid, window)[None, None])
-        probability = foreground_probability(logits, temperature=self._contract.temperature)[0]
+        probability = foreground_probability(
+            logits, temperature=self._contract.temperature, n_members=self._contract.members
+        )[0]
         return np.asarray(probability[:, : grid.shape[0], : grid.shape[1]], np.float32)
 
     def _tile(self, grid: Grid, window: Window) -> FloatImage:
         """What the network gets to see of a window."""
-        sampled = resample_window(self._image.data, grid, window, self.intensity)
-        return normalise(sampled, self.intensity, self._contract.normalisation)
+        source = counts_source(self._image.data, grid, self.intensity, self._contract)
+        tile: FloatImage = source(window)[0]
+        return tile
 
     def _tops(self, probability: FloatImage) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
         return find_peaks(

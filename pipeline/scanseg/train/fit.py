@@ -8,6 +8,7 @@ import logging
 import os
 import warnings
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +51,7 @@ log = logging.getLogger(__name__)
 # What Lightning warns of and what is so on purpose: the simulator needs no more processes, the
 # sampler resumes where the checkpoint ended, in whose folder the next ones belong. The last is a
 # function of torch that Lightning calls by its old name.
-_NO_NEWS = (
+_ON_PURPOSE = (
     "does not have many workers",
     "ended before the epoch ended",
     "exists and is not empty",
@@ -82,7 +83,7 @@ def train_recipe(
     resume
         Go on from the last checkpoint in ``output``.
     start_from
-        A bundle whose weights are trained further.
+        A bundle whose weights are trained further; of an ensemble those of its first member.
     overrides
         ``dotted.key=value`` settings on top of the recipe.
 
@@ -96,6 +97,29 @@ def train_recipe(
             f"A budget of {budget_s:g} s leaves no time to train.", hint="Give more, or none."
         )
     recipe = read_recipe(path, overrides=overrides)
+    last = _checkpoint_to_go_on_from(output, resume=resume)
+    task = task_of(recipe)
+    training = task.patches(range(recipe.steps * recipe.batch))
+    seed_everything(recipe.seed, verbose=False)
+    patches = task.validation_set()
+    module = SegmentationModule(recipe, patches, budget_s=budget_s)
+    if start_from is not None:
+        member = 0 if start_from.contract.members > 1 else None
+        load_weights(start_from, module.network, member=member)
+    output.mkdir(parents=True, exist_ok=True)
+    done = _done_steps(last) if last else 0
+    _keep_metrics(output, before_step=done)
+    loaders = _loaders(recipe, training, patches, done)
+    with _quiet_lightning():
+        trainer = _trainer(recipe, output)
+        trainer.fit(module, *loaders, ckpt_path=last, weights_only=last is not None)
+    network, steps = _kept_network(module, output)
+    draw_curves(_keep_metrics(output), output / "curves.png")
+    return _export(network, recipe, path.name, patches, output / recipe.name, steps=steps)
+
+
+def _checkpoint_to_go_on_from(output: Path, *, resume: bool) -> Path | None:
+    """The last checkpoint of a training that is resumed; None for one that begins."""
     last = output / "checkpoints" / "last.ckpt"
     if resume and not last.exists():
         raise ConfigError(
@@ -107,21 +131,7 @@ def train_recipe(
             f"{output} holds an earlier training.",
             hint="Go on with it (--resume), or choose another folder.",
         )
-    task = task_of(recipe)
-    training = task.patches(range(recipe.steps * recipe.batch))
-    seed_everything(recipe.seed, verbose=False)
-    patches = task.validation_set()
-    module = SegmentationModule(recipe, patches, budget_s=budget_s)
-    if start_from is not None:
-        load_weights(start_from, module.network)
-    output.mkdir(parents=True, exist_ok=True)
-    done = _done_steps(last) if resume else 0
-    _keep_metrics(output, before_step=done)
-    loaders = _loaders(recipe, training, patches, done)
-    _fit(_trainer(recipe, output), module, loaders, last if resume else None)
-    network, steps = _kept_network(module, output)
-    draw_curves(_keep_metrics(output), output / "curves.png")
-    return _export(network, recipe, path.name, patches, output / recipe.name, steps=steps)
+    return last if resume else None
 
 
 def _trainer(recipe: Recipe, output: Path) -> Trainer:
@@ -137,10 +147,10 @@ def _trainer(recipe: Recipe, output: Path) -> Trainer:
             folder, filename="last", save_on_train_epoch_end=False, enable_version_counter=False
         ),
     ]  # fmt: skip
-    if settings.snapshots > 1:
-        callbacks.append(_Snapshots(folder))
     if settings.ema_decay:
         callbacks.append(EMAWeightAveraging(decay=settings.ema_decay))
+    if settings.snapshots > 1:
+        callbacks.append(_Snapshots(folder))  # after the average, of which it is a snapshot
     if recipe.validation.patience:
         callbacks.append(
             EarlyStopping("validation_f1", mode="max", patience=recipe.validation.patience)
@@ -172,7 +182,8 @@ class _Snapshots(Callback):
         for number in range(finished_snapshots(pl_module.progress, pl_module.recipe.optimisation)):
             path = _member_path(self._folder, number)
             if not path.exists():
-                trainer.save_checkpoint(path)
+                # With weights alone, the moving average would not be asked for its own.
+                trainer.save_checkpoint(path, weights_only=False)
                 log.info("stored member %d at step %d", number, trainer.global_step)
 
 
@@ -220,14 +231,19 @@ def _loaders(
     )
 
 
-def _fit(
-    trainer: Trainer, module: SegmentationModule, loaders: tuple[DataLoader[Any], DataLoader[Any]],
-    checkpoint: Path | None,
-) -> None:  # fmt: skip
-    with warnings.catch_warnings():
-        for text in _NO_NEWS:
-            warnings.filterwarnings("ignore", f".*{text}")
-        trainer.fit(module, *loaders, ckpt_path=checkpoint, weights_only=checkpoint is not None)
+@contextmanager
+def _quiet_lightning() -> Iterator[None]:
+    """Keep from the log what Lightning tells of itself, and warnings of what is so on purpose."""
+    its_log = logging.getLogger("pytorch_lightning")
+    level = its_log.level
+    its_log.setLevel(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            for text in _ON_PURPOSE:
+                warnings.filterwarnings("ignore", f".*{text}")
+            yield
+    finally:
+        its_log.setLevel(level)
 
 
 def _done_steps(checkpoint: Path) -> int:

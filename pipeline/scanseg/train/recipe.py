@@ -142,6 +142,14 @@ class Recipe(Config):
             raise ValueError("seed and validation.seed must differ: the images would be the same")
         return self
 
+    @model_validator(mode="after")
+    def _ends_with_all_members(self) -> Recipe:
+        if self.validation.patience and self.optimisation.snapshots > 1:
+            raise ValueError(
+                "validation.patience would end the training before all of its snapshots are there"
+            )
+        return self
+
 
 class AtomRecipe(Recipe):
     """A network that finds atom columns in STEM images."""

@@ -55,6 +55,7 @@ class WallTask:
             "modality": "PFM",
             "channels": self.channels,
             "sampling": Sampling(),
+            "normalisation": None,
             "data": "Scans of scanseg's own PFM simulator only; no measured scan was used.",
         }
 
