@@ -68,6 +68,54 @@ def spots_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def walls_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bundle whose network sees a wall where the phase changes from pixel to pixel."""
+    import torch
+
+    from scanseg.bundle import save_bundle
+    from scanseg.contract import ModelClass, ModelContract, Sampling
+    from scanseg.preprocess.scan import SCAN_PLANES
+
+    steps = torch.nn.Conv2d(len(SCAN_PLANES), 4, 3, padding=1, padding_mode="replicate")
+    sums = torch.nn.Conv2d(4, 3, 1)
+    with torch.no_grad():
+        for weights in (steps.weight, steps.bias, sums.weight):
+            weights.zero_()
+        cosine = SCAN_PLANES.index("phase_cos")
+        for feature, (sign, axis) in enumerate([(1, 0), (-1, 0), (1, 1), (-1, 1)]):
+            ends = ((0, 1), (2, 1)) if axis == 0 else ((1, 0), (1, 2))
+            steps.weight[feature, cosine][ends[0]] = -sign
+            steps.weight[feature, cosine][ends[1]] = sign
+        # A reversal is a step of 2: halfway, a wall is as probable as not.
+        sums.weight[1] = 6.0
+        sums.bias.copy_(torch.tensor([0.0, -6.0, -20.0]))
+    contract = ModelContract(
+        name="steps",
+        version="3",
+        task="walls",
+        modality="PFM",
+        classes=(
+            ModelClass(name="background", colour="#000000"),
+            ModelClass(name="ferroelectric", colour="#ff5a36"),
+            ModelClass(name="ferroelastic", colour="#38d6ff"),
+        ),
+        channels=SCAN_PLANES,
+        sampling=Sampling(),
+        normalisation=None,
+        size_multiple_px=4,
+        halo_px=2,
+        recipe="none.yaml",
+        seed=0,
+        data="Made by hand.",
+        scanseg_version="0.1.0",
+    )
+    folder = tmp_path_factory.mktemp("models") / "steps"
+    network = torch.nn.Sequential(steps, torch.nn.ReLU(), sums)
+    save_bundle(folder, contract, network.eval(), card="# steps\n\nPhases that reverse.\n")
+    return folder
+
+
 @pytest.fixture
 def scanseg(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
     """Call the command line as the shell does; returns (exit code, stdout, stderr)."""

@@ -156,24 +156,19 @@ def test_a_scan_is_refused_where_no_model_for_it_ships(mixed, tools):
     }
 
 
-@pytest.mark.parametrize(
-    ("modality", "signal", "says"),
-    [
-        ("STEM", Signal.PFM_AMPLITUDE, "bundle is for STEM"),
-        ("STEM", Signal.PFM_PHASE, "bundle is for STEM"),
-        ("PFM", Signal.HAADF, "its signal is HAADF"),
-        ("PFM", Signal.UNKNOWN, "signal: PFM_AMPLITUDE"),
-        ("PFM", Signal.TOPOGRAPHY, "no scan of the piezoresponse"),
-    ],
-)
-def test_a_named_model_refuses_the_other_kind(modality, signal, says):
-    contract = SimpleNamespace(name="bundle", modality=modality, task="")
+@pytest.mark.parametrize("signal", [Signal.PFM_AMPLITUDE, Signal.PFM_PHASE])
+def test_a_named_model_for_stem_refuses_a_scan(signal):
+    contract = SimpleNamespace(name="bundle", modality="STEM")
     model = SimpleNamespace(contract=contract, name="bundle", sha256="")
     processor = ModelProcessor(model, RunSettings(), named=True)
-    with pytest.raises(ScansegError) as caught:
+    with pytest.raises(ScansegError, match="bundle is for STEM") as caught:
         processor(Micrograph(np.zeros((20, 30)), signal=signal))
-    assert says in str(caught.value)
-    assert caught.value.hint
+    assert "Leave out --model" in caught.value.hint
+
+
+def test_a_topography_alone_gets_no_model(tools):
+    with pytest.raises(ScansegError, match="a topography"):
+        tools.both_kinds()(Micrograph(np.zeros((20, 30)), signal=Signal.TOPOGRAPHY))
 
 
 def test_parts_of_a_mixed_run_give_its_files(mixed, tools):

@@ -113,23 +113,15 @@ class ModelProcessor:
         return replace(found, model=self._model.name, seconds=seconds)
 
     def _check_signal(self, image: Micrograph) -> None:
-        """Refuse images of the other kind of microscope.
+        """Refuse a scan to a model for STEM; models for scans know themselves what they take.
 
         A topography may show columns as well, those of a surface, and passes.
         """
         name, modality = self._model.contract.name, self._model.contract.modality
-        is_scan = image.signal in (Signal.PFM_AMPLITUDE, Signal.PFM_PHASE)
-        if modality == "STEM" and is_scan:
+        if modality == "STEM" and image.signal in (Signal.PFM_AMPLITUDE, Signal.PFM_PHASE):
             raise ScansegError(
                 f"it is a scan of a force microscope ({image.signal}), and {name} is for STEM.",
                 hint="Leave out --model, so that its kind chooses the model of each file.",
-            )
-        if modality == "PFM" and not is_scan:
-            raise ScansegError(
-                f"it is no scan of the piezoresponse (its signal is {image.signal}), and {name} "
-                "is for those.",
-                hint="Leave out --model; or say what it is in a note beside it, as in "
-                "'signal: PFM_AMPLITUDE'.",
             )
 
 
