@@ -24,9 +24,9 @@ def skeleton(*lines, shape=(60, 80)):
     return skeleton_of_lines(lines, shape)
 
 
-def brute_force_pairs(found, truth, radius):
+def brute_force_pairs(found, truth, radius, pixel_size):
     """Most pairs by augmenting paths, one at a time: the slow, plain way."""
-    f, t = np.argwhere(found), np.argwhere(truth)
+    f, t = np.argwhere(found) * pixel_size, np.argwhere(truth) * pixel_size
     near = [np.flatnonzero(np.hypot(*(t - p).T) <= radius) for p in f]
     owner = {}
 
@@ -69,12 +69,13 @@ def test_the_radius_can_be_in_nanometres_and_pixels_need_not_be_square():
     assert score_skeleton(found.T, truth.T, radius=6, pixel_size=(10, 3)).f1 == 1
 
 
-def test_as_many_pairs_as_there_can_be():
+@pytest.mark.parametrize("pixel_size", [(1.0, 1.0), (1.3, 0.7)])
+def test_as_many_pairs_as_there_can_be(pixel_size):
     rng = np.random.default_rng(0)
-    for _ in range(5):
-        found, truth = rng.uniform(size=(2, 17, 23)) < 0.2
-        score = score_skeleton(found, truth, radius=2)
-        assert score.n_matched == brute_force_pairs(found, truth, 2)
+    for share in (0.1, 0.2, 0.3, 0.5):
+        found, truth = rng.uniform(size=(2, 17, 23)) < share
+        score = score_skeleton(found, truth, radius=2, pixel_size=pixel_size)
+        assert score.n_matched == brute_force_pairs(found, truth, 2, pixel_size)
 
 
 def test_a_faint_wall_may_be_found_or_missed():

@@ -72,6 +72,22 @@ def test_lines_tell_the_position_error():
     assert len(scores.classes[1].offset_px) == 0
 
 
+def test_polarity_is_compared_where_it_is_known():
+    truth = np.ones(SHAPE, np.int8)
+    truth[35:] = -1
+    found = -truth
+    found[:7] = 0
+    found[7:14] *= -1
+    walls = drawn((1, 35, 0, 89))
+    scans = [
+        WallScan(walls, walls, found_polarity=found, truth_polarity=truth),
+        WallScan(walls, walls),
+    ]
+    scores = score_walls(scans, config=NO_CURVES)
+    assert scores.polarity_agreement == pytest.approx(1 - 7 / 63)
+    assert np.isnan(score_walls(scans[1:], config=NO_CURVES).polarity_agreement)
+
+
 def test_scans_are_pooled_and_the_answer_is_json():
     truth = drawn((1, 20, 10, 70))
     probability = np.zeros((3, *SHAPE), np.float32)

@@ -11,12 +11,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from scanseg.cli.exits import ExitCode, start_logging
+from scanseg.cli.score_tables import show_scores
 from scanseg.errors import ConfigError, ScansegError
 from scanseg.micrograph import as_pixel_size_nm
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from scanseg.evaluate import ColumnScore, WallScan, WallScores
     from scanseg.evaluate.results import ImageResults
 
@@ -97,7 +96,7 @@ def evaluate(
         }
         typer.echo(json.dumps(document, allow_nan=False, indent=1))
     else:
-        _show(outcome, scores)
+        show_scores(outcome.columns, scores)
         for title, names in (
             ("No truth for", pairing.without_truth),
             ("No result for", pairing.without_result),
@@ -168,124 +167,15 @@ def _score_walls(outcome: _Outcome, radii: _Radii, thresholds: int) -> dict[str,
 
 
 def _document(outcome: _Outcome, scores: dict[str, WallScores]) -> dict[str, Any]:
+    from scanseg.evaluate import ColumnScore
+
     document: dict[str, Any] = {"failures": outcome.failures}
     if outcome.columns:
         document["atoms"] = {
             "images": {name: score.as_dict() for name, score in outcome.columns.items()},
-            "total": _total(outcome).as_dict(),
+            "total": sum(outcome.columns.values(), ColumnScore()).as_dict(),
         }
     if scores:
         images = {name: score.as_dict() for name, score in scores.items() if name}
         document["walls"] = {"images": images, "total": scores[""].as_dict()}
     return document
-
-
-def _total(outcome: _Outcome) -> ColumnScore:
-    from scanseg.evaluate import ColumnScore
-
-    return sum(outcome.columns.values(), ColumnScore())
-
-
-def _show(outcome: _Outcome, scores: dict[str, WallScores]) -> None:
-    from rich.console import Console
-
-    # A table that is read by a program or a person elsewhere is not cut at 80 columns.
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=200)
-    if outcome.columns:
-        console.print(_columns_table(outcome))
-    if scores:
-        console.print(_images_table(scores))
-        console.print()
-        console.print(_classes_table(scores[""]))
-        for line in _sentences(scores[""]):
-            console.print(line, highlight=False)
-
-
-def _columns_table(outcome: _Outcome) -> Table:
-    from rich.table import Table
-
-    table = Table(
-        "image", "columns", "found", "precision", "recall", "F1", "rms px", "rms pm",
-        "error / bar", "right class", box=None, pad_edge=False,
-    )  # fmt: skip
-    rows = dict(outcome.columns)
-    if len(rows) > 1:
-        rows["all"] = _total(outcome)
-    for name, score in rows.items():
-        table.add_row(
-            name,
-            str(score.n_truth),
-            str(score.n_found),
-            _number(score.precision),
-            _number(score.recall),
-            _number(score.f1),
-            _number(score.rms_px),
-            _number(1e3 * score.rms_nm, digits=1),
-            _number(score.error_over_bar, digits=2),
-            _number(score.class_accuracy),
-        )
-    return table
-
-
-def _images_table(scores: dict[str, WallScores]) -> Table:
-    from rich.table import Table
-
-    every = scores[""]
-    columns = [
-        (each.name, radius) for each in (*every.classes, every.every) for radius in each.at_px
-    ]
-    table = Table(
-        "F1", *(f"{name} {radius:g} px" for name, radius in columns), box=None, pad_edge=False
-    )
-    for image, score in scores.items():
-        if image:
-            of_class = {each.name: each for each in (*score.classes, score.every)}
-            table.add_row(
-                image, *(_number(of_class[name].at_px[radius].f1) for name, radius in columns)
-            )
-    return table
-
-
-def _classes_table(scores: WallScores) -> Table:
-    """Figures down, classes across: there are more figures than a line holds."""
-    from rich.table import Table
-
-    classes = (*scores.classes, scores.every)
-    rows = [each.as_dict() for each in classes]
-    table = Table("", *(each.name for each in classes), box=None, pad_edge=False)
-    for key in rows[-1]:
-        if key != "class":
-            digits = 1 if key.startswith("length_") and key.endswith("_px") else 3
-            table.add_row(
-                key.replace("_", " "),
-                *(_number(row.get(key), digits=digits) for row in rows),
-            )
-    return table
-
-
-def _sentences(scores: WallScores) -> list[str]:
-    names = [each.name for each in scores.classes]
-    length = scores.confusion_px
-    lines = [
-        f"{length[1 + n, 1 + m]:.1f} px of {true} walls were found as {other}."
-        for n, true in enumerate(names)
-        for m, other in enumerate(names)
-        if n != m
-    ]
-    for what, score in (("junctions", scores.junctions), ("end points", scores.end_points)):
-        lines.append(
-            f"{score.n_found} {what} were found, {score.n_truth} are there; "
-            f"{score.n_matched} match, {_number(score.rms_px, digits=2)} px off."
-        )
-    lines.append(
-        f"A scan has {scores.pieces_error:.1f} pieces and {scores.loops_error:.1f} loops of walls "
-        "too many or too few; the adapted Rand error of its domains is "
-        f"{_number(scores.adapted_rand_error)}."
-    )
-    return lines
-
-
-def _number(value: float | None, *, digits: int = 3) -> str:
-    return "-" if value is None or value != value else f"{value:.{digits}f}"

@@ -16,7 +16,7 @@ from scanseg.config import Config
 from scanseg.evaluate.calibration import Calibration, measure_calibration
 from scanseg.evaluate.curves import CurveSummary, measure_curve, summarise_curves
 from scanseg.evaluate.lines import Line, position_error_px
-from scanseg.evaluate.regions import adapted_rand_error, regions_of
+from scanseg.evaluate.regions import adapted_rand_error, polarity_agreement, regions_of
 from scanseg.evaluate.skeletons import (
     ClassImage,
     SkeletonScore,
@@ -71,6 +71,9 @@ class WallScan:
         Of every class, background first, shape (C, height, width): for curves and calibration.
     found_lines, truth_lines
         Walls of each class to a fraction of a pixel: for position errors.
+    found_polarity, truth_polarity
+        +1, -1, or 0 where it is not known, shape (height, width): for the share of pixels with the
+        right one.
     """
 
     found: ClassImage
@@ -79,6 +82,8 @@ class WallScan:
     probability: FloatImage | None = None
     found_lines: Mapping[int, Sequence[Line]] = field(default_factory=dict)
     truth_lines: Mapping[int, Sequence[Line]] = field(default_factory=dict)
+    found_polarity: NDArray[np.int8] | None = None
+    truth_polarity: NDArray[np.int8] | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -171,6 +176,8 @@ class WallScores:
         Mean over the scans of the error of the Betti numbers: pieces of walls, and loops.
     adapted_rand_error
         Of the domains that the walls enclose: mean over the scans.
+    polarity_agreement
+        Share of pixels with the right polarity: mean over the scans that have one, NaN for none.
     """
 
     n_scans: int
@@ -182,6 +189,7 @@ class WallScores:
     pieces_error: float
     loops_error: float
     adapted_rand_error: float
+    polarity_agreement: float
 
     def table(self) -> pd.DataFrame:
         """One row a class, and one for all walls together."""
@@ -196,6 +204,7 @@ class WallScores:
             "pieces_error": _or_none(self.pieces_error),
             "loops_error": _or_none(self.loops_error),
             "adapted_rand_error": _or_none(self.adapted_rand_error),
+            "polarity_agreement": _or_none(self.polarity_agreement),
         }
         return {
             "n_scans": self.n_scans,
@@ -276,6 +285,7 @@ def score_walls(
         adapted_rand_error=_mean(
             [adapted_rand_error(regions_of(found), regions_of(true)) for found, true in wholes]
         ),
+        polarity_agreement=_mean([_polarity(scan) for scan in scans]),
     )
 
 
@@ -376,6 +386,12 @@ def _length_found(each: _Thinned, found: Mask, config: WallScoring) -> float:
     on_faint = excused(at, each.ignored, config.curve_radius_px)
     on_faint &= ~excused(at, each.truth > 0, config.curve_radius_px)
     return float(pixel_lengths(found)[tuple(at[~on_faint].T)].sum())
+
+
+def _polarity(scan: WallScan) -> float:
+    if scan.found_polarity is None or scan.truth_polarity is None:
+        return float("nan")
+    return polarity_agreement(scan.found_polarity, scan.truth_polarity)
 
 
 def _cl_dice(found: Mask, truth: Mask) -> float:
