@@ -11,6 +11,7 @@ from scanseg.contract import Sampling
 from scanseg.inference.familiarity import scan_statistics
 from scanseg.micrograph import FloatImage
 from scanseg.preprocess.scan import SCAN_PLANES
+from scanseg.simulate.wall_lines import FERROELASTIC, FERROELECTRIC
 from scanseg.train.recipe import WallRecipe
 from scanseg.train.task import Examples
 from scanseg.train.wall_patches import SimulatedWalls, WallPatch, draw_wall_patch
@@ -18,7 +19,7 @@ from scanseg.train.wall_score import score_walls_by_class
 
 __all__ = ["WallTask"]
 
-# Of the scans that have walls; one in fifty is outside by chance.
+# Of each statistic; one scan in fifty is outside by chance.
 FAMILIAR_PERCENTILES = (1.0, 99.0)
 
 
@@ -62,11 +63,11 @@ class WallTask:
     def familiar(
         self, patches: list[WallPatch], probability: list[FloatImage]
     ) -> dict[str, tuple[float, float]]:
-        """Statistics of the scans that have walls."""
+        """Statistics of the scans that have walls, such as can be seen."""
         rows = [
             scan_statistics(patch.image, each.sum(0))
             for patch, each in zip(patches, probability, strict=True)
-            if (patch.class_map > 0).any()
+            if np.isin(patch.class_map, (FERROELECTRIC, FERROELASTIC)).any()
         ]
         ranges = {}
         for name in rows[0] if rows else ():
