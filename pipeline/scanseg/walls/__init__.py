@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from scanseg.walls.geojson import walls_geojson
     from scanseg.walls.graph import Branch, WallGraph, prune, trace_skeleton
     from scanseg.walls.lamellae import LamellaPeriod, lamella_period, lamella_table
+    from scanseg.walls.lengths import line_length, steadied
     from scanseg.walls.motion import WallMotion, track_walls
     from scanseg.walls.perimeter import perimeters
     from scanseg.walls.pinning import PinningSites
@@ -50,6 +51,7 @@ __all__ = [
     "fit_profiles",
     "lamella_period",
     "lamella_table",
+    "line_length",
     "map_domains",
     "measurement_points",
     "orientation_rose",
@@ -61,6 +63,7 @@ __all__ = [
     "short_route",
     "signed_response",
     "split_by_class",
+    "steadied",
     "trace_lines",
     "trace_skeleton",
     "trace_walls",
@@ -93,6 +96,7 @@ _HOMES = {
     "fit_profiles": "profile",
     "lamella_period": "lamellae",
     "lamella_table": "lamellae",
+    "line_length": "lengths",
     "map_domains": "domains",
     "measurement_points": "route",
     "orientation_rose": "directions",
@@ -104,6 +108,7 @@ _HOMES = {
     "short_route": "route",
     "signed_response": "polarity",
     "split_by_class": "classes",
+    "steadied": "lengths",
     "trace_lines": "trace",
     "trace_skeleton": "graph",
     "trace_walls": "result",

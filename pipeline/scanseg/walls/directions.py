@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from scanseg.walls.lengths import steadied
+
 if TYPE_CHECKING:
     from pandas import DataFrame
 
@@ -108,7 +110,7 @@ def _named_lines(walls: Walls) -> Iterator[tuple[str, NDArray[np.float64]]]:
 
 def _steps(line: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Direction in degrees, 0 to 180, and length of each step of a line."""
-    step = np.diff(line, axis=0)
+    step = np.diff(steadied(line), axis=0)
     n, last = np.arange(len(step)), len(line) - 1
     chord = line[np.minimum(n + 1 + SPAN // 2, last)] - line[np.maximum(n - SPAN // 2, 0)]
     direction = np.rad2deg(np.arctan2(chord[:, 0], chord[:, 1])) % 180.0

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scanseg.errors import ScansegError
+from scanseg.walls.lengths import steadied
 from scanseg.walls.trace import TracedWall
 
 if TYPE_CHECKING:
@@ -154,7 +155,7 @@ def _points(
     line, probability = wall.position_px, wall.probability
     if reverse:
         line, probability = line[::-1], probability[::-1]
-    way = np.concatenate([[0.0], np.cumsum(np.hypot(*(np.diff(line, axis=0) * scale).T))])
+    way = np.concatenate([[0.0], np.cumsum(np.hypot(*(np.diff(steadied(line), axis=0) * scale).T))])
     n_steps = int(way[-1] / every)
     at = (way[-1] - n_steps * every) / 2 + every * np.arange(n_steps + 1)
     if wall.start < 0 and n_steps:  # the last point of a ring would be its first

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from scanseg.walls.lengths import line_length
 from scanseg.walls.trace import TracedWall
 
 if TYPE_CHECKING:
@@ -20,6 +21,8 @@ __all__ = ["wall_points_table", "walls_table"]
 SPAN = 4
 # Directions to each side of a point that tell its curvature.
 TURN = 8
+# Thinning shortens walls that leave the scan by half of their thickness.
+EDGE_PX = 2.5
 WALL_COLUMNS = (
     "branch", "class", "length_px", "length_nm", "tortuosity", "curvature_per_nm",
     "orientation_deg", "width_nm", "width_err_nm", "start", "end", "touches_edge", "width_px",
@@ -50,12 +53,12 @@ def walls_table(
     Returns
     -------
     table
-        ``length_*`` along the points; ``tortuosity`` is that over the distance of the ends (inf for
-        a closed wall); ``curvature_per_nm`` is the mean of its absolute value;
-        ``orientation_deg`` is the mean direction from x towards y (downward), 0 to 180;
-        ``width_*`` is 2 w of the profile tanh(x / w) or sech²(x / w); ``start`` and ``end`` are
-        nodes of the graph, -1 for a closed wall; ``dip`` is the smallest amplitude on the wall over
-        that beside it.
+        ``length_*`` along the wall, see :func:`scanseg.walls.line_length`; ``tortuosity`` is that
+        over the distance of the ends (inf for a closed wall); ``curvature_per_nm`` is the mean of
+        its absolute value; ``orientation_deg`` is the mean direction from x towards y (downward), 0
+        to 180; ``width_*`` is 2 w of the profile tanh(x / w) or sech²(x / w); ``start`` and ``end``
+        are nodes of the graph, -1 for a closed wall; ``dip`` is the smallest amplitude on the wall
+        over that beside it.
     """
     import pandas as pd
 
@@ -64,15 +67,19 @@ def walls_table(
     for branch, wall in enumerate(walls):
         line = wall.position_px
         line_nm = line * scale
-        apart = _length(line[[0, -1]] * (scale if pixel_size_nm is not None else 1.0))
-        length = _length(line_nm if pixel_size_nm is not None else line)
+        length_px, length_nm = wall.length_px, float("nan")
+        if pixel_size_nm is not None:
+            length_nm = line_length(line, pixel_size=pixel_size_nm)
+        apart = float(np.hypot(*((line[-1] - line[0]) * (pixel_size_nm or (1.0, 1.0)))))
+        length = length_px if pixel_size_nm is None else length_nm
+        to_edge = min(float(line.min()), float((np.array(shape) - 1 - line).min()))
         across_nm = 2.0 * _mean_across(line, scale)
         rows.append(
             {
                 "branch": branch,
                 "class": class_names[wall.main_class],
-                "length_px": wall.length_px,
-                "length_nm": _length(line_nm),
+                "length_px": length_px,
+                "length_nm": length_nm,
                 "tortuosity": length / apart if apart > 1e-9 else float("inf"),
                 "curvature_per_nm": _mean_curvature(line_nm),
                 "orientation_deg": _orientation_deg(line_nm if pixel_size_nm is not None else line),
@@ -80,7 +87,7 @@ def walls_table(
                 "width_err_nm": wall.half_width_err_px * across_nm,
                 "start": wall.start,
                 "end": wall.end,
-                "touches_edge": bool((line < 1.5).any() or (line > np.array(shape) - 2.5).any()),
+                "touches_edge": to_edge < EDGE_PX,
                 "width_px": 2.0 * wall.half_width_px,
                 "width_err_px": 2.0 * wall.half_width_err_px,
                 "dip": wall.dip,
@@ -116,10 +123,6 @@ def wall_points_table(
             "probability": np.concatenate([np.empty(0), *(wall.probability for wall in walls)]),
         }
     )
-
-
-def _length(line: NDArray[np.float64]) -> float:
-    return float(np.hypot(*np.diff(line, axis=0).T).sum())
 
 
 def _chords(line: NDArray[np.float64]) -> NDArray[np.float64]:

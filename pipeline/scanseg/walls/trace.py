@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from scanseg.micrograph import FloatImage, Mask, Micrograph, Signal
 from scanseg.walls.classes import split_by_class
 from scanseg.walls.graph import Branch, WallGraph, prune, trace_skeleton
+from scanseg.walls.lengths import line_length
 from scanseg.walls.measure import Measurement, WallLine, measure_walls, smooth_line
 from scanseg.walls.settings import WallTracing
 
@@ -63,8 +64,8 @@ class TracedWall:
 
     @property
     def length_px(self) -> float:
-        """Length along the points."""
-        return float(np.hypot(*np.diff(self.position_px, axis=0).T).sum())
+        """Length, without what the noise of the points would add."""
+        return line_length(self.position_px)
 
     @property
     def tortuosity(self) -> float:
