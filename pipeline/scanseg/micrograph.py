@@ -50,6 +50,21 @@ class Signal(StrEnum):
         """Whether atom columns are darker than what surrounds them."""
         return self in (Signal.ABF, Signal.BF)
 
+    @property
+    def modality(self) -> str:
+        """Kind of microscope: STEM, where the signal is unknown too, or PFM.
+
+        Empty for topography: of itself it shows neither atom columns nor domain walls.
+
+        Examples
+        --------
+        >>> Signal.UNKNOWN.modality, Signal.PFM_PHASE.modality, Signal.TOPOGRAPHY.modality
+        ('STEM', 'PFM', '')
+        """
+        if self is Signal.TOPOGRAPHY:
+            return ""
+        return "PFM" if self in (Signal.PFM_AMPLITUDE, Signal.PFM_PHASE) else "STEM"
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Micrograph:

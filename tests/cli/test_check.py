@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import h5py
 import numpy as np
 import pytest
+
+from scanseg.micrograph import Micrograph, Signal
 
 
 @pytest.fixture
@@ -42,11 +45,25 @@ def test_json_tells_channels_and_where_the_pixel_size_comes_from(scanseg, images
 def test_text_names_the_channel_that_is_taken(scanseg, images):
     code, stdout, _ = scanseg("check", images)
     assert code == 0
-    assert "a.tif: TIFF" in stdout
+    assert "a.tif: TIFF, taken for STEM" in stdout
     assert "0.02 x 0.03 nm a pixel (ome)" in stdout
     (taken,) = [line for line in stdout.splitlines() if "HAADF," in line and "note" not in line]
     assert taken.strip().startswith("* 1 HAADF, 32 x 48, int32")
     assert "no pixel size" in taken
+
+
+def test_of_a_scan_all_channels_are_taken_but_those_that_hold_nothing(scanseg, images, tools):
+    scan = tools.scan()
+    tools.write_scan(images / "scan.tif", scan)
+    _, files = look(scanseg, images / "scan.tif")
+    assert files["scan.tif"]["modality"] == "PFM"
+    assert [each["taken"] for each in files["scan.tif"]["channels"]] == [True, True]
+    assert files["scan.tif"]["warnings"] == []
+    phase = Micrograph(np.full(scan.shape, 90.0), signal=Signal.PFM_PHASE)
+    tools.write_scan(images / "flat.tif", replace(scan, companions={phase.signal: phase}))
+    code, stdout, _ = scanseg("check", images / "flat.tif")
+    assert code == 0
+    assert "PFM_PHASE has the same value everywhere, so it is left out." in stdout
 
 
 def test_options_and_notes_override_the_file(scanseg, images):

@@ -38,8 +38,8 @@ def test_demo_compares_with_the_truth(real, tmp_path, monkeypatch):
     monkeypatch.setattr("scanseg.cli.demo.files", lambda package: tmp_path / "samples")
     code, stdout, stderr = real("demo", "-o", tmp_path / "out")
     assert code == 0, stderr
-    row = next(line for line in stdout.splitlines() if line.startswith("stem_000.tif")).split()
-    recall, precision, rms_px = float(row[3]), float(row[4]), float(row[5])
+    row = next(line for line in stdout.splitlines() if line.startswith("stem_000")).split()
+    precision, recall, rms_px = float(row[3]), float(row[4]), float(row[6])
     assert recall > 0.95
     assert precision > 0.95
     # 5000 counts of width 2 px and more: the bound is 0.03 px, the border and overlap cost some.
@@ -66,6 +66,30 @@ def test_predict_with_a_bundle_writes_what_the_model_says(real, tmp_path, spots_
     np.testing.assert_allclose(
         atoms["x_nm"], atoms["x_px"] * row["pixel_size_x_nm"], rtol=1e-4, atol=1e-5
     )
+
+
+def test_demo_compares_walls_where_a_model_for_them_ships(
+    real, tmp_path, tools, monkeypatch, walls_model
+):
+    from scanseg.runs import choice
+
+    monkeypatch.setattr("scanseg.bundle.model_names", lambda: (str(walls_model),))
+    monkeypatch.setitem(choice.DEFAULT_MODELS, "PFM", str(walls_model))
+    samples = tmp_path / "samples"
+    tools.write_scan(samples / "scan.tif")
+    height = tools.scan().shape[0]
+    truth = [
+        {"frame": 0, "branch": branch, "point": y, "y_px": y, "x_px": x, "class": "ferroelectric"}
+        for branch, x in enumerate(tools.SCAN_WALLS_PX)
+        for y in range(height)
+    ]
+    pd.DataFrame(truth).to_csv(samples / "scan_wall_points.csv", index=False)
+    monkeypatch.setattr("scanseg.cli.demo.files", lambda package: samples)
+    code, stdout, stderr = real("demo", "-o", tmp_path / "out")
+    assert code == 0, stderr
+    row = next(line for line in stdout.splitlines() if line.startswith("scan ")).split()
+    assert float(row[1]) > 0.95
+    assert "junctions" not in stdout
 
 
 def test_missing_samples_are_5(real, tmp_path, monkeypatch):

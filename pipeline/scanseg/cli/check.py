@@ -38,8 +38,9 @@ def check(
     """Say what is in files, and what predict would take.
 
     Lists the channels of every file with shape, type, unit, pixel size
-    and where that comes from; a star marks what is taken. Nothing is
-    written. The exit code is 3 when a file cannot be used.
+    and where that comes from; a star marks what is taken. Whether a file
+    is taken for STEM or PFM chooses its model. Nothing is written. The
+    exit code is 3 when a file cannot be used.
     """
     start_logging(0)
     given = {"pixel_size_nm": pixel_size_nm, "channel": channel}
@@ -69,7 +70,8 @@ def _exit_code(reports: Sequence[FileReport], *, silent: bool) -> ExitCode:
 
 
 def _lines(report: FileReport) -> Iterator[str]:
-    yield f"{report.path}: {report.format or 'not recognised'}"
+    kind = f", taken for {report.modality}" if report.modality else ""
+    yield f"{report.path}: {report.format or 'not recognised'}{kind}"
     for channel in report.channels:
         yield f"  {'*' if channel.taken else ' '} {channel.index} {_described(channel)}"
     said = [text for channel in report.channels if channel.taken for text in channel.warnings]

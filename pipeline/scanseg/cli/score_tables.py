@@ -16,7 +16,9 @@ __all__ = ["show_scores"]
 WIDTH_OF_FILES = 200
 
 
-def show_scores(columns: Mapping[str, ColumnScore], walls: Mapping[str, WallScores]) -> None:
+def show_scores(
+    columns: Mapping[str, ColumnScore], walls: Mapping[str, WallScores], *, details: bool = True
+) -> None:
     """Print what there is.
 
     Parameters
@@ -25,6 +27,8 @@ def show_scores(columns: Mapping[str, ColumnScore], walls: Mapping[str, WallScor
         Scores of atom columns by image.
     walls
         Scores of walls by image, and those of all images together under an empty name.
+    details
+        Whether all figures of walls follow their F1.
     """
     from rich.console import Console
 
@@ -35,6 +39,7 @@ def show_scores(columns: Mapping[str, ColumnScore], walls: Mapping[str, WallScor
         console.print(_columns_table(columns))
     if walls:
         console.print(_images_table(walls))
+    if walls and details:
         console.print()
         console.print(_classes_table(walls[""]))
         for line in _sentences(walls[""]):

@@ -7,27 +7,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from scanseg.errors import ScansegError
-from scanseg.micrograph import Micrograph, Signal
+from scanseg.micrograph import Micrograph
 from scanseg.runs.detection import Detection
 from scanseg.runs.process import ModelProcessor, Processor
 from scanseg.runs.settings import RunSettings
 
-__all__ = ["ByModality", "modality_of", "open_processor"]
+__all__ = ["DEFAULT_MODELS", "ByModality", "open_processor"]
 
 DEFAULT_MODELS = {"STEM": "stem-atoms", "PFM": "pfm-walls"}
-
-
-def modality_of(signal: Signal) -> str:
-    """Kind of microscope; an image whose signal the file does not tell is taken for STEM.
-
-    Examples
-    --------
-    >>> modality_of(Signal.UNKNOWN), modality_of(Signal.PFM_PHASE), modality_of(Signal.TOPOGRAPHY)
-    ('STEM', 'PFM', '')
-    """
-    if signal is Signal.TOPOGRAPHY:
-        return ""  # of itself it shows neither atoms nor walls
-    return "PFM" if signal in (Signal.PFM_AMPLITUDE, Signal.PFM_PHASE) else "STEM"
 
 
 class ByModality:
@@ -78,12 +65,12 @@ class ByModality:
         if image is None:
             for each in self._models.values():
                 each.prepare()
-        elif (model := self._models.get(modality_of(image.signal))) is not None:
+        elif (model := self._models.get(image.signal.modality)) is not None:
             model.prepare(image)
 
     def __call__(self, image: Micrograph) -> Detection:
         """Apply the model for the modality of a frame."""
-        modality = modality_of(image.signal)
+        modality = image.signal.modality
         model = self._models.get(modality)
         if model is None:
             kind = "a topography" if not modality else "a scan of a force microscope"

@@ -75,6 +75,8 @@ class FileReport:
         What was checked: ``image``.
     format
         The format, empty where it was not recognised.
+    modality
+        ``STEM`` or ``PFM``, which chooses the model; empty where there is none for it.
     failure
         Why a run would fail on it, as in failures.csv.
     """
@@ -83,6 +85,7 @@ class FileReport:
     status: Literal["ok", "failed", "skipped"]
     kind: str = "image"
     format: str = ""
+    modality: str = ""
     channels: tuple[ChannelReport, ...] = ()
     warnings: tuple[str, ...] = ()
     failure: Failure | None = None
@@ -118,6 +121,7 @@ def look_at(file: InputFile, settings: InputConfig) -> FileReport:
         path,
         "failed" if failure else "ok",
         format=str(contents.taken.metadata.get("layout", contents.format)),
+        modality=contents.taken.signal.modality,
         channels=channels,
         warnings=warnings,
         failure=failure,

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from scanseg.errors import ScansegError
-from scanseg.micrograph import Micrograph, Signal
+from scanseg.micrograph import Micrograph
 from scanseg.runs.detection import Detection, detected_atoms, detected_walls
 from scanseg.runs.failures import StageError
 from scanseg.runs.settings import RunSettings
@@ -118,7 +118,7 @@ class ModelProcessor:
         A topography may show columns as well, those of a surface, and passes.
         """
         name, modality = self._model.contract.name, self._model.contract.modality
-        if modality == "STEM" and image.signal in (Signal.PFM_AMPLITUDE, Signal.PFM_PHASE):
+        if modality == "STEM" and image.signal.modality == "PFM":
             raise ScansegError(
                 f"it is a scan of a force microscope ({image.signal}), and {name} is for STEM.",
                 hint="Leave out --model, so that its kind chooses the model of each file.",
