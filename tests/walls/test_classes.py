@@ -6,25 +6,18 @@ from scanseg.walls import split_by_class, trace_skeleton
 SHAPE = (40, 90)
 
 
-def painted(skeleton, elastic):
-    """Certain probabilities of a skeleton that is ferroelastic where a mask says so."""
-    probability = np.zeros((3, *skeleton.shape), np.float32)
-    probability[1] = skeleton & ~elastic
-    probability[2] = skeleton & elastic
-    probability[0] = ~skeleton
-    return probability
-
-
 def row(elastic_columns):
     skeleton = np.zeros(SHAPE, bool)
     skeleton[20, 5:85] = True
     elastic = np.zeros(SHAPE, bool)
     elastic[:, elastic_columns] = True
-    return skeleton, painted(skeleton, elastic)
+    return skeleton, elastic
 
 
-def split(skeleton, probability, shortest_run_px=12.0):
-    return split_by_class(trace_skeleton(skeleton), probability, shortest_run_px=shortest_run_px)
+def split(skeleton, elastic, shortest_run_px=12.0):
+    graph = trace_skeleton(skeleton)
+    odds = [np.where(elastic[tuple(branch.pixels.T)], -2.0, 2.0) for branch in graph.branches]
+    return split_by_class(graph, odds, shortest_run_px=shortest_run_px)
 
 
 def test_a_branch_is_cut_where_its_class_changes():
@@ -55,7 +48,7 @@ def ring(elastic_columns):
     skeleton[8:31, [20, 70]] = True
     elastic = np.zeros(SHAPE, bool)
     elastic[:, elastic_columns] = True
-    return skeleton, painted(skeleton, elastic)
+    return skeleton, elastic
 
 
 def test_a_ring_is_opened_where_its_class_changes():

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
-from scanseg.micrograph import FloatImage
 from scanseg.walls.graph import Branch, WallGraph
 
 __all__ = ["split_by_class"]
 
-# Probabilities are averaged so far along a branch (s.d.) before the classes are compared.
-SMOOTHING_PX = 3.0
-
 
 def split_by_class(
-    graph: WallGraph, probability: FloatImage, *, shortest_run_px: float
+    graph: WallGraph, log_odds: Sequence[NDArray[np.float64]], *, shortest_run_px: float
 ) -> tuple[WallGraph, tuple[int, ...]]:
     """Graph whose branches have one class each, and these classes.
 
@@ -23,8 +21,9 @@ def split_by_class(
     ----------
     graph
         Branches of a skeleton.
-    probability
-        Of background, ferroelectric and ferroelastic walls, shape (3, height, width).
+    log_odds
+        Of ferroelectric (1) against ferroelastic (2), above 0 for the former, one array for the
+        pixels of each branch.
     shortest_run_px
         A run of another class that is shorter does not split a branch: it takes the class of what
         is beside it, the shortest run first.
@@ -36,8 +35,8 @@ def split_by_class(
     branches: list[Branch] = []
     classes: list[int] = []
     new_node_px: list[NDArray[np.int64]] = []
-    for branch in graph.branches:
-        pixels, of_pixel = branch.pixels, _classes(branch, probability)
+    for branch, odds in zip(graph.branches, log_odds, strict=True):
+        pixels, of_pixel = branch.pixels, np.where(odds >= 0, 1, 2)
         if branch.start < 0:
             pixels, of_pixel = _turned(pixels, of_pixel)
         of_pixel = _without_short_runs(of_pixel, pixels, shortest_run_px)
@@ -62,18 +61,6 @@ def split_by_class(
         np.concatenate([graph.degree, np.full(n_new, 2)]),
     )
     return split, tuple(classes)
-
-
-def _classes(branch: Branch, probability: FloatImage) -> NDArray[np.int64]:
-    """Most probable class of each pixel of a branch."""
-    from scipy import ndimage
-
-    y, x = branch.pixels.T
-    score = ndimage.gaussian_filter1d(
-        probability[1:, y, x].astype(float), SMOOTHING_PX, axis=1,
-        mode="wrap" if branch.start < 0 else "nearest",
-    )  # fmt: skip
-    return np.asarray(score.argmax(0) + 1, np.int64)
 
 
 def _cuts(classes: NDArray[np.int64]) -> list[int]:

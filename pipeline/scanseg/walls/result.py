@@ -72,6 +72,8 @@ def trace_walls(prediction: Prediction, *, config: WallTracing | None = None) ->
             hint="Predict with a model for walls, or pass the result to scanseg.find_atoms.",
         )
     config = config or WallTracing()
+    if config.threshold is None:
+        config = config.model_copy(update={"threshold": contract.threshold})
     image = prediction.image
     scan = image.channels()
     lines, graph = trace_lines(prediction.probability, scan, config=config)

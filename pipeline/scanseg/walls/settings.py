@@ -21,8 +21,12 @@ class DomainMapping(Config):
 class WallTracing(Config):
     """How probabilities become walls, and walls domains."""
 
-    threshold: float = Field(default=0.5, gt=0, lt=1)
-    """Probability of all wall classes together from which a pixel is on a wall."""
+    threshold: float | None = Field(default=None, gt=0, lt=1)
+    """Probability of all wall classes together from which a pixel is on a wall; None takes the
+    model's, and 0.5 without a model."""
+    phase_weight: NonNegativeFloat = 1.0
+    """How much it counts beside the network, when classes are told apart, whether the measured
+    response turns over across the wall; 0 for not at all."""
     spur_px: PositiveFloat = 6.0
     """Branches from a junction to a free end are dropped below this length."""
     shortest_px: PositiveFloat = 8.0

@@ -14,9 +14,13 @@ from scanseg.walls.classes import split_by_class
 from scanseg.walls.graph import Branch, WallGraph, prune, trace_skeleton
 from scanseg.walls.lengths import line_length
 from scanseg.walls.measure import Measurement, WallLine, measure_walls, smooth_line
+from scanseg.walls.reversal import reversal_log_odds
 from scanseg.walls.settings import WallTracing
 
 __all__ = ["TracedWall", "trace_lines"]
+
+# Probabilities are averaged so far along a branch (s.d.) before the classes are compared.
+CLASS_SMOOTHING_PX = 3.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -92,10 +96,14 @@ def trace_lines(
         How.
     """
     config = config or WallTracing()
-    skeleton = _skeleton(1.0 - probability[0] >= config.threshold)
+    threshold = 0.5 if config.threshold is None else config.threshold
+    skeleton = _skeleton(1.0 - probability[0] >= threshold)
     skeleton = prune(skeleton, spur_px=config.spur_px, shortest_px=config.shortest_px)
+    whole = trace_skeleton(skeleton)
     graph, classes = split_by_class(
-        trace_skeleton(skeleton), probability, shortest_run_px=config.shortest_run_px
+        whole,
+        _class_log_odds(whole, probability, skeleton, scan, config.phase_weight),
+        shortest_run_px=config.shortest_run_px,
     )
     lines = list(map(_expected, graph.branches, classes))
     measured = measure_walls(
@@ -111,6 +119,31 @@ def _skeleton(mask: Mask) -> Mask:
 
     skeleton: Mask = skeletonize(mask)  # type: ignore[no-untyped-call]
     return skeleton
+
+
+def _class_log_odds(
+    graph: WallGraph, probability: FloatImage, skeleton: Mask, scan: Mapping[Signal, Micrograph],
+    phase_weight: float,
+) -> list[NDArray[np.float64]]:  # fmt: skip
+    """Ferroelectric against ferroelastic, of every pixel of every branch: network and phase."""
+    network = [_of_network(branch, probability) for branch in graph.branches]
+    measured = reversal_log_odds(graph, skeleton, scan) if phase_weight else None
+    if measured is None:
+        return network
+    return [one + phase_weight * other for one, other in zip(network, measured, strict=True)]
+
+
+def _of_network(branch: Branch, probability: FloatImage) -> NDArray[np.float64]:
+    """Log odds of the probabilities, averaged over some pixels along the branch."""
+    from scipy import ndimage
+
+    y, x = branch.pixels.T
+    score = ndimage.gaussian_filter1d(
+        probability[1:, y, x].astype(float), CLASS_SMOOTHING_PX, axis=1,
+        mode="wrap" if branch.start < 0 else "nearest",
+    )  # fmt: skip
+    ferroelectric, ferroelastic = np.maximum(score, 1e-3)
+    return np.asarray(np.log(ferroelectric / ferroelastic))
 
 
 def _seen(line: NDArray[np.float64], probability: FloatImage) -> NDArray[np.float64]:
