@@ -7,7 +7,7 @@ from scanseg.report.page import render_report
 from scanseg.report.png import write_png
 from scanseg.report.review import Review, read_review
 from scanseg.report.tables import TableFormat, append_table, join_tables, write_rows
-from scanseg.report.walls import WALL_TABLES, class_lengths, draw_walls
+from scanseg.report.walls import WALL_TABLES, class_lengths, draw_motion, draw_walls
 
 __all__ = [
     "ATOM_TABLES",
@@ -17,6 +17,7 @@ __all__ = [
     "append_table",
     "class_lengths",
     "draw_atoms",
+    "draw_motion",
     "draw_walls",
     "join_tables",
     "read_review",
