@@ -85,3 +85,18 @@ def test_clear_scans_have_all_channels_and_little_noise():
 
 def test_nothing_to_find_and_nothing_found():
     assert score([patch_of({})], [seen({})])["f1"] == 1
+
+
+def test_a_perfect_answer_is_perfect_where_walls_cross():
+    # Walls of one class that end at another's, and cross it; thinned one by one they would have
+    # gaps there, which walls that are thinned together have not.
+    class_map = class_map_of({20: 1, 40: 2})
+    class_map[:41, 29:32] = np.where(class_map[:41, 29:32] == 0, 2, class_map[:41, 29:32])
+    class_map[41:, 69:72] = IGNORED
+    patch = WallPatch(np.zeros((6, *SHAPE), np.float32), class_map, complete=True, noise=0.05)
+    for fainter in (0, 1):  # whether or not the faint one is found
+        answer = np.where(class_map == IGNORED, fainter, class_map)
+        perfect = np.stack([answer == n for n in (1, 2)]).astype(np.float32)
+        found = score([patch], [perfect])
+        assert found["f1"] >= 0.99
+        assert found["f1_any"] >= 0.99

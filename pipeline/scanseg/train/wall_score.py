@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
-from scanseg.evaluate import SkeletonScore, score_skeleton
+from scanseg.evaluate import SkeletonScore, score_skeleton, wall_skeleton
 from scanseg.micrograph import FloatImage, Mask
 from scanseg.train.labels import IGNORED
 from scanseg.train.wall_patches import WallPatch
@@ -64,23 +63,14 @@ def score_walls_by_class(
 def _scores(
     patch: WallPatch, probability: FloatImage, names: tuple[str, ...], threshold: float
 ) -> Iterator[tuple[str, SkeletonScore]]:
-    found = _thinned(probability.sum(0) >= threshold)
+    truth = wall_skeleton(patch.class_map)
     kind = probability.argmax(0) + 1
-    ignored = _thinned(patch.class_map == IGNORED)
-    every_truth = np.zeros(found.shape, bool)
+    found = wall_skeleton(np.where(probability.sum(0) >= threshold, kind, 0).astype(np.uint8))
+    ignored = truth == IGNORED
     for index, name in enumerate(names, start=1):
-        truth = _thinned(patch.class_map == index)
-        every_truth |= truth
-        yield name, _score(found & (kind == index), truth, ignored)
-    yield "any", _score(found, every_truth, ignored)
+        yield name, _score(found == index, truth == index, ignored)
+    yield "any", _score(found > 0, (truth > 0) & ~ignored, ignored)
 
 
 def _score(found: Mask, truth: Mask, ignored: Mask) -> SkeletonScore:
     return score_skeleton(found, truth, radius=RADIUS_PX, ignored=ignored)
-
-
-def _thinned(mask: NDArray[np.bool_]) -> Mask:
-    from skimage.morphology import skeletonize
-
-    skeleton: Mask = skeletonize(mask)  # type: ignore[no-untyped-call]
-    return skeleton
