@@ -134,7 +134,9 @@ class WallFinder:
         on_wall[:, 1:] = response[:, 1:] * response[:, :-1] < 0
         maps = ScanMaps(np.stack([~on_wall, 0.9 * on_wall, 0.1 * on_wall]).astype(np.float32))
         names = ("background", *self.colours)
-        model = SimpleNamespace(contract=SimpleNamespace(task="walls", class_names=names))
+        model = SimpleNamespace(
+            contract=SimpleNamespace(task="walls", class_names=names, threshold=0.5)
+        )
         prediction: Any = SimpleNamespace(image=image, model=model, probability=maps.probability)
         walls = trace_walls(prediction)
         return replace(detected_walls(image, maps, walls, colours=self.colours), model="walls")

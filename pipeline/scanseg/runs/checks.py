@@ -1,4 +1,4 @@
-"""Images of which no atom can come, told before the network sees them."""
+"""Images of which no result can come, told before the network sees them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def check_image(image: Micrograph) -> None:
     height, width = image.shape
     if min(height, width) < MIN_SIDE_PX:
         raise Unusable(
-            f"it has {height} x {width} pixels; {MIN_SIDE_PX} a side are needed to see a column.",
+            f"it has {height} x {width} pixels; {MIN_SIDE_PX} a side are needed to see anything.",
             hint="Check that the right image of the file was exported.",
         )
     low, high = _range(image)

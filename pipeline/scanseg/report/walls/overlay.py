@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 __all__ = ["draw_walls"]
 
 COMFORTABLE_SIDE_PX = 768  # scans have 256 pixels a side: enlarged three times, walls stay apart
+# Of amplitude over amplitude plus median: the median is middle grey, where lines show best.
+AMPLITUDE_LIMITS = (0.0, 1.0)
 # Of the cosine of the phase, so that domains are not black and white but dark and light grey.
 PHASE_LIMITS = (-2.0, 2.0)
 JUNCTION_COLOUR = (255, 255, 255)
@@ -78,12 +80,18 @@ def _canvas_scale(shape: tuple[int, int], longest_px: int) -> float:
     return float(max(1, min(int(np.ceil(COMFORTABLE_SIDE_PX / longest)), longest_px // longest)))
 
 
-def _ground(image: Micrograph) -> tuple[RealImage, tuple[float, float] | None]:
-    """What the lines are drawn on: the amplitude, else the phase; and its limits."""
+def _ground(image: Micrograph) -> tuple[FloatImage, tuple[float, float]]:
+    """What the lines are drawn on: the amplitude, else the phase; and what is black and white."""
     scan = image.channels()
     if Signal.PFM_AMPLITUDE not in scan and Signal.PFM_PHASE in scan:
         return _two_shades(scan[Signal.PFM_PHASE].data), PHASE_LIMITS
-    return scan.get(Signal.PFM_AMPLITUDE, image).data, None
+    return _compressed(scan.get(Signal.PFM_AMPLITUDE, image).data), AMPLITUDE_LIMITS
+
+
+def _compressed(amplitude: RealImage) -> FloatImage:
+    """A / (A + median): a few bright grains do not push all other domains into the dark."""
+    size = np.maximum(amplitude.astype(np.float32), 0)
+    return np.asarray(size / np.maximum(size + np.nanmedian(size), 1e-30), np.float32)
 
 
 def _two_shades(phase_deg: RealImage) -> FloatImage:
