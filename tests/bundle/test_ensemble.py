@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from scanseg.bundle import (
+    ModelContract,
     foreground_probability,
     load_model,
     load_weights,
@@ -11,7 +12,7 @@ from scanseg.bundle import (
     self_test,
 )
 from scanseg.bundle.probability import member_probability
-from scanseg.errors import BundleError
+from scanseg.errors import BundleError, ConfigError
 from scanseg.inference import OpenvinoEngine, TorchEngine
 from scanseg.nets import build_network
 
@@ -80,3 +81,10 @@ def test_the_probability_of_an_ensemble_by_hand():
     # Each member is softened before the mean.
     softer = member_probability(logits, temperature=9.0, n_members=2)[0, 0, 0, 0, 0]
     assert softer == pytest.approx(np.e / (np.e + 2 / np.e))
+
+
+def test_only_a_model_for_walls_has_no_range_of_counts(contract, wall_model):
+    assert "normalisation: null" in (wall_model.folder / "model.yaml").read_text()
+    settings = contract.model_dump() | {"normalisation": None}
+    with pytest.raises(ConfigError, match="a model for atoms needs a normalisation"):
+        ModelContract.from_settings(settings)

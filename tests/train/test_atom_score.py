@@ -98,3 +98,20 @@ def test_the_temperature_is_found():
     for stated, frequency, share in reliability(patches, probability):
         # Binomial, four standard deviations of the smallest bin.
         assert frequency == pytest.approx(stated, abs=4 * np.sqrt(0.25 / (share * 30_960)))
+
+
+def test_the_temperature_of_an_ensemble_is_that_of_the_mean():
+    rng = np.random.default_rng(2)
+    margin = rng.normal(0, 2, SHAPE)
+    patch = patch_of(
+        np.empty((0, 2)),
+        class_map=(rng.uniform(size=SHAPE) < 1 / (1 + np.exp(-margin))).astype(np.uint8),
+    )
+    alone = np.stack([-1.6 * margin / 2, 1.6 * margin / 2]).astype(np.float32)
+    # Members that agree are one network.
+    twice = np.concatenate([alone, alone])
+    expected = fit_temperature([patch], [alone])
+    assert fit_temperature([patch], [twice], n_members=2) == pytest.approx(expected, rel=1e-4)
+    # A member that knows nothing halves what the mean is sure of: the other must be surer.
+    half = np.concatenate([alone, np.zeros_like(alone)])
+    assert fit_temperature([patch], [half], n_members=2) < 0.8 * expected

@@ -3,9 +3,10 @@ from pathlib import Path
 import pytest
 
 from scanseg.errors import ConfigError
-from scanseg.train import AtomRecipe, read_recipe
+from scanseg.train import AtomRecipe, WallRecipe, read_recipe
 from scanseg.train.module import learning_rate_factor
 from scanseg.train.recipe import Optimisation
+from scanseg.train.task import task_of
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 
@@ -61,3 +62,16 @@ def test_the_learning_rate_rises_and_falls():
         assert learning_rate_factor(late, settings) == pytest.approx(0.01)
     constant = Optimisation(warmup=0.0, schedule="constant")
     assert {learning_rate_factor(part, constant) for part in (0.0, 0.5, 1.0)} == {1.0}
+
+
+def test_the_task_chooses_the_recipe(tmp_path):
+    path = tmp_path / "recipe.yaml"
+    for text, kind in (("name: x", AtomRecipe), ("name: x\ntask: walls", WallRecipe)):
+        path.write_text(text)
+        recipe = read_recipe(path)
+        assert type(recipe) is kind
+        # Six planes of a scan, one of an image.
+        assert len(task_of(recipe).channels) == (6 if kind is WallRecipe else 1)
+    path.write_text("name: x\ntask: grains")
+    with pytest.raises(ConfigError, match=r"no task 'grains'.*Known are atoms and walls"):
+        read_recipe(path)

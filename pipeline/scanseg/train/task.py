@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
 from scanseg.micrograph import FloatImage
-from scanseg.train.recipe import Recipe, WallRecipe
+from scanseg.train.recipe import AtomRecipe, Recipe, WallRecipe
 
 __all__ = ["Example", "Examples", "Patch", "Task", "task_of"]
 
@@ -75,12 +75,11 @@ class Task(Protocol):
 
 def task_of(recipe: Recipe) -> Task:
     """The task of a recipe."""
-    if isinstance(recipe, WallRecipe):
-        from scanseg.train.wall_task import WallTask
-
-        return WallTask(recipe)
+    # Here, because both modules need the names above.
     from scanseg.train.atom_task import AtomTask
-    from scanseg.train.recipe import AtomRecipe
+    from scanseg.train.wall_task import WallTask
 
+    if isinstance(recipe, WallRecipe):
+        return WallTask(recipe)
     assert isinstance(recipe, AtomRecipe)
     return AtomTask(recipe)
