@@ -68,6 +68,14 @@ def test_walls_of_a_prediction(walls, scan):
     assert walls.domain_map.dtype == np.int32
 
 
+def test_domains_of_a_prediction(walls, scan):
+    domains = walls.domains
+    assert list(domains["domain"]) == list(range(1, walls.domain_map.max() + 1))
+    assert domains["area_nm2"].sum() == pytest.approx(12 * 20 * scan.polarity.size)
+    polarity = domains["polarity"].to_numpy()[walls.domain_map - 1]
+    assert abs((polarity * scan.polarity).mean()) > 0.95
+
+
 def test_columns_are_those_of_the_contract_first(walls):
     assert list(walls.branches.columns)[:12] == [
         "branch", "class", "length_px", "length_nm", "tortuosity", "curvature_per_nm",

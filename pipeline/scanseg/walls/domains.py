@@ -97,9 +97,10 @@ def map_domains(
         region = _parted(region, signed, beside, config.smallest_px)
     region[np.bincount(region.ravel())[region] < config.smallest_px] = 0
     if not region.any():
-        region = inner.astype(np.int32)
+        region = measured.astype(np.int32)
     region = _grown(region, inner)
     _assign_crossed(region, borders)
+    region[~measured] = 0
     region = _numbered(_grown(region, measured))
     return DomainMap(region, _polarity(region, signed, borders.mask))
 

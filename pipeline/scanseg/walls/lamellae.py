@@ -175,6 +175,8 @@ def _neighbours(
     *, pixel: float, tolerance_deg: float, farthest: float,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:  # fmt: skip
     """Distance to the nearest parallel wall on either side of N points, inf for none."""
+    near = ((others >= at.min(0) - farthest) & (others <= at.max(0) + farthest)).all(1)
+    others, others_along = others[near], others_along[near]
     gap = others[None] - at[:, None]
     # Points of a line are up to a pixel apart: a strip of one catches one of them.
     beside = np.abs((gap * along[:, None]).sum(2)) <= 0.6 * pixel
