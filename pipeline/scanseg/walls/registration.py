@@ -30,6 +30,8 @@ N_TERMS: dict[Distortion, int] = {"shift": 1, "linear": 2, "creep": 4}
 PULLED_BY_WALLS = 3.0
 # Creep after the tip's jump to the first line dies away over a tenth of the frame.
 CREEP_FRACTION = 0.1
+# A surface that repeats itself fits nearly as well a period away.
+AMBIGUOUS = 0.97
 # Beyond so many robust deviations a pixel is dust or a jump, and counts as this one.
 CLIPPED_AT = 4.0
 DETAIL_PX = 5.0
@@ -272,11 +274,10 @@ def _coarse_shift(
     height = float(correlation[peak])
     shift = np.array([float(down[peak]), float(across[peak])])
     off = correlation[np.hypot(down - shift[0], across - shift[1]) > max(3.0, reach / 3)]
-    spread = float(off.std()) if off.size else 0.0
     if height < config.lowest_correlation:
         return shift, height, f"correlates to {height:.2f} only"
-    if height < float(np.median(off)) + 3.5 * spread:
-        return shift, height, "fits as well at many shifts"
+    if off.size and float(off.max()) > AMBIGUOUS * height:
+        return shift, height, "fits as well at another shift"
     if np.abs(shift).max() >= reach:
         return shift, height, f"has no best shift within {reach} px"
     return shift, height, ""
