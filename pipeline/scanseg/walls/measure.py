@@ -9,33 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scanseg.micrograph import Mask, Micrograph, Signal
+from scanseg.walls.joint import fit_walls
+from scanseg.walls.lines import WallLine, normals, sampled
 from scanseg.walls.profile import ProfileFit, Shape, fit_profiles
 
-__all__ = ["Measurement", "WallLine", "measure_walls", "measured_response", "smooth_line"]
+__all__ = ["Measurement", "measure_walls", "measured_response"]
 
-# Half a pixel of noise along a wall is smoothed away before normals are taken from it.
-SMOOTHING_PX = 2.0
 # Beyond this distance along the wall a skeleton pixel on a normal belongs to another wall.
 OWN_WALL_PX = 3.0
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class WallLine:
-    """Where a wall is expected, N points about a pixel apart.
-
-    Parameters
-    ----------
-    position_px
-        (y, x), shape (N, 2); the first point again at the end of a closed wall.
-    class_index
-        1 for a ferroelectric wall and 2 for a ferroelastic one, shape (N,).
-    closed
-        Whether the wall ends where it begins.
-    """
-
-    position_px: NDArray[np.float64]
-    class_index: NDArray[np.int64]
-    closed: bool
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -85,9 +66,22 @@ def measure_walls(
         How far a fit may move a wall.
     """
     response = measured_response(scan)
+    if Signal.PFM_AMPLITUDE in scan and Signal.PFM_PHASE in scan:
+        fits = fit_walls(
+            lines, response,
+            half_width_px=half_width_px, reach_px=reach_px, largest_shift_px=largest_shift_px,
+        )  # fmt: skip
+        return tuple(
+            Measurement(
+                fit.position_px, fit.position_err_px, fit.half_width_px, fit.half_width_err_px,
+                *_median(fit.dip[np.isfinite(fit.dip)]),
+            )
+            for fit in fits
+        )  # fmt: skip
+    # One channel alone is no linear sum of walls: each profile is fitted by itself.
     measurements = []
     for line in lines:
-        normal = _normals(line)
+        normal = normals(line.position_px, closed=line.closed)
         fit = _fit(
             line, normal, response, skeleton,
             half_width_px=half_width_px, reach_px=reach_px, largest_shift_px=largest_shift_px,
@@ -100,16 +94,25 @@ def _measurement(line: WallLine, normal: NDArray[np.float64], fit: ProfileFit) -
     moved = np.isfinite(fit.centre_px)
     width, width_err = _mean_width(fit)
     dips = fit.dip[np.isfinite(fit.dip)]
-    scatter = 1.4826 * np.median(np.abs(dips - np.median(dips))) if len(dips) > 1 else np.nan
+    dip, dip_err = _median(dips)
     return Measurement(
         position_px=line.position_px + np.where(moved, fit.centre_px, 0.0)[:, None] * normal,
         position_err_px=fit.centre_err_px,
         half_width_px=width,
         half_width_err_px=width_err,
-        dip=float(np.median(dips)) if len(dips) else float("nan"),
-        # Neighbouring points share their samples: one point in three is a new one.
-        dip_err=float(1.2533 * scatter / np.sqrt(max(len(dips) / 3.0, 1.0))),
+        dip=dip,
+        dip_err=dip_err,
     )
+
+
+def _median(values: NDArray[np.float64]) -> tuple[float, float]:
+    """Median of a number along a wall, and its standard deviation."""
+    if len(values) < 2:
+        return (float(values[0]) if len(values) else float("nan")), float("nan")
+    middle = float(np.median(values))
+    scatter = 1.4826 * float(np.median(np.abs(values - middle)))
+    # Neighbouring points share their samples: one point in three is a new one.
+    return middle, 1.2533 * scatter / float(np.sqrt(max(len(values) / 3.0, 1.0)))
 
 
 def measured_response(scan: Mapping[Signal, Micrograph]) -> NDArray[np.complex128]:
@@ -132,7 +135,7 @@ def _fit(
     at, n_steps = line.position_px, int(reach_px)
     position = np.arange(-n_steps, n_steps + 1, dtype=float)
     weight = _free_reach(at, normal, skeleton, position)
-    profile = _sampled(response, at[:, None] + normal[:, None] * position[:, None])
+    profile = sampled(response, at[:, None] + normal[:, None] * position[:, None])
     weight *= np.isfinite(profile)
     profile = np.where(weight > 0, profile, 0)
     found = {name: np.full(len(at), np.nan) for name in ProfileFit.__slots__}
@@ -176,18 +179,6 @@ def _free_reach(
     return weight
 
 
-def _sampled(response: NDArray[np.complex128], at: NDArray[np.float64]) -> NDArray[np.complex128]:
-    """Bilinear, shape (N, M); positions beyond the border take its value."""
-    last = np.array(response.shape) - 1
-    inside = np.clip(at, 0, last - 1e-6)
-    top = inside.astype(int)
-    down, across = np.moveaxis(inside - top, -1, 0)
-    y, x = np.moveaxis(top, -1, 0)
-    upper = response[y, x] * (1 - across) + response[y, x + 1] * across
-    lower = response[y + 1, x] * (1 - across) + response[y + 1, x + 1] * across
-    return np.asarray(upper * (1 - down) + lower * down)
-
-
 def _mean_width(fit: ProfileFit) -> tuple[float, float]:
     """Weighted mean of the half widths, and its standard deviation."""
     good = np.isfinite(fit.half_width_px) & (fit.half_width_err_px > 0)
@@ -199,35 +190,3 @@ def _mean_width(fit: ProfileFit) -> tuple[float, float]:
     weight = (width / err) ** 2
     mean = float(np.sum(weight * width) / np.sum(weight))
     return mean, float(mean / np.sqrt(np.sum(weight)))
-
-
-def smooth_line(pixels: NDArray[np.float64], *, closed: bool) -> NDArray[np.float64]:
-    """Points a pixel apart along the smoothed pixels; open ends stay where they are."""
-    from scipy import ndimage
-
-    if closed:
-        ring = ndimage.gaussian_filter1d(pixels[:-1], SMOOTHING_PX, axis=0, mode="wrap")
-        smooth = np.concatenate([ring, ring[:1]])
-    else:
-        # Reflected through the ends, so that these do not shrink inwards.
-        n = min(len(pixels) - 1, 8)
-        before, after = 2 * pixels[:1] - pixels[n:0:-1], 2 * pixels[-1:] - pixels[-2 : -n - 2 : -1]
-        longer = np.concatenate([before, pixels, after])
-        smooth = ndimage.gaussian_filter1d(longer, SMOOTHING_PX, axis=0)[n : n + len(pixels)]
-    way = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(smooth, axis=0).T))])
-    at = np.linspace(0, way[-1], max(2, round(way[-1]) + 1))
-    return np.stack([np.interp(at, way, smooth[:, 0]), np.interp(at, way, smooth[:, 1])], 1)
-
-
-def _normals(wall: WallLine) -> NDArray[np.float64]:
-    """Unit normals, to the right of the line's direction with y downward, shape (N, 2)."""
-    line = wall.position_px
-    n = np.arange(len(line))
-    if wall.closed:
-        period = len(line) - 1
-        ahead, behind = line[(n + 2) % period], line[(n - 2) % period]
-    else:
-        ahead, behind = line[np.minimum(n + 2, len(line) - 1)], line[np.maximum(n - 2, 0)]
-    along = ahead - behind
-    across = np.stack([along[:, 1], -along[:, 0]], 1)
-    return np.asarray(across / np.maximum(np.hypot(*across.T), 1e-9)[:, None])

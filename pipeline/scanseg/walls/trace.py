@@ -13,7 +13,8 @@ from scanseg.micrograph import FloatImage, Mask, Micrograph, Signal
 from scanseg.walls.classes import split_by_class
 from scanseg.walls.graph import Branch, WallGraph, prune, trace_skeleton
 from scanseg.walls.lengths import line_length
-from scanseg.walls.measure import Measurement, WallLine, measure_walls, smooth_line
+from scanseg.walls.lines import WallLine, smooth_line
+from scanseg.walls.measure import Measurement, measure_walls
 from scanseg.walls.reversal import reversal_log_odds
 from scanseg.walls.settings import WallTracing
 

@@ -1,0 +1,279 @@
+"""Kernels of the fit along walls: profiles across them, tied to their neighbours on the same wall.
+
+The response along the normal of point i is modelled as
+
+    (1 - rho (l(t - d) + l(t - t0) + l(t - t1))) (c0 + c1 f(t - d) + c2 (1 - f(t - t0)) + c3 (1 + f(t - t1)))
+
+with ``f`` a step behind a Gaussian tip, ``f(t) = erf(sqrt(pi) t / (2 w))`` (slope 1 / w, as of
+tanh(t / w)), ``l`` a dark line of a ferroelastic wall, and ``t0``, ``t1`` the next walls on both
+sides. Four complex coefficients and the offset d are solved for at once, from the normal equations
+of all profiles near i on its wall: sums that fall off as exp(-distance / scale).
+
+N points, M samples of a profile, S stretches of walls. Columns of the sums: 0-9 basis by basis
+(lower triangle), 10-17 basis by residual, 18-25, 26-33 and 34-41 basis by slope along d, log w and
+rho, 42-47 slope by slope (dd, ww, rr, dw, dr, wr), 48-50 slope by residual, 51 squared residuals,
+52 samples. Coefficients are complex: their two parts are columns beside each other.
+"""
+
+# The types are numba's: one specialisation each.
+# mypy: disable-error-code="no-untyped-def,no-untyped-call,untyped-decorator"
+# ruff: noqa: E501
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numba import njit
+
+N_BASIS = 4
+N_SUMS = 53
+N_FREE = 2 * N_BASIS + 1
+QUARTER_PI = math.pi / 4
+HALF_ROOT_PI = math.sqrt(math.pi) / 2
+# A ferroelastic wall's own line has a s.d. of about a pixel, in units of w²: pi / 2.
+LINE_W2 = math.pi / 2
+# Walls that cross at more than 60 degrees are no steps along the normal: profiles end before them.
+PARALLEL = 0.5
+
+
+@njit(cache=True, nogil=True)
+def next_walls(at, normal, stretch, point_of_pixel, reach, farthest):
+    """Where along the normals the next walls are, and how far the profile can be used.
+
+    Returns
+    -------
+    t
+        Distance to the next wall on the left (< 0) and right, NaN for none, shape (N, 2).
+    cut
+        Where the wall after that, or one across the profile, takes over, shape (N, 2).
+    point
+        Which point that wall is at, -1 for none, shape (N, 2).
+    """
+    n = len(at)
+    height, width = point_of_pixel.shape
+    t = np.full((n, 2), np.nan)
+    cut = np.full((n, 2), reach)
+    point = np.full((n, 2), -1, np.int64)
+    for i in range(n):
+        for side in range(2):
+            sign = -1.0 if side == 0 else 1.0
+            first = -1
+            s = 2.0
+            while s <= farthest:
+                y = round(at[i, 0] + sign * s * normal[i, 0])
+                x = round(at[i, 1] + sign * s * normal[i, 1])
+                if y < 0 or x < 0 or y >= height or x >= width:
+                    break
+                j = point_of_pixel[y, x]
+                s += 0.5
+                if j < 0 or (stretch[j] == stretch[i] and abs(j - i) < 12 + s):
+                    continue
+                if first < 0:
+                    dot = normal[i, 0] * normal[j, 0] + normal[i, 1] * normal[j, 1]
+                    if abs(dot) < PARALLEL:
+                        cut[i, side] = min(reach, max(s / 2, 2.0))
+                        break
+                    apart = (at[j, 0] - at[i, 0]) * normal[j, 0]
+                    apart += (at[j, 1] - at[i, 1]) * normal[j, 1]
+                    apart *= sign / dot
+                    first = j
+                    point[i, side] = j
+                    t[i, side] = sign * (s if abs(apart - s) > 2.5 else apart)
+                elif not (stretch[j] == stretch[first] and abs(j - first) < 12 + s):
+                    cut[i, side] = min(reach, (abs(t[i, side]) + s) / 2)
+                    break
+            if first >= 0 and abs(t[i, side]) >= cut[i, side]:
+                t[i, side] = np.nan
+    return t, cut, point
+
+
+@njit(cache=True, nogil=True)
+def sum_profiles(profile, weight, position, centre, width, rho, beside, coefficient, out):
+    """Sums of each profile by itself into ``out``, shape (N, N_SUMS)."""
+    n, m = profile.shape
+    phi = np.empty(N_BASIS)
+    for i in range(n):
+        o = out[i]
+        o[:] = 0.0
+        w = width[i]
+        line_w2 = w * w + LINE_W2
+        r = rho[i]
+        c0, c1, c2, c3 = coefficient[i, 0], coefficient[i, 1], coefficient[i, 2], coefficient[i, 3]
+        for k in range(m):
+            g = weight[i, k]
+            if g == 0:
+                continue
+            t = position[k] - centre[i]
+            u = t / w
+            bell = math.exp(-QUARTER_PI * u * u)
+            phi[0] = 1.0
+            phi[1] = math.erf(HALF_ROOT_PI * u)
+            phi[2] = 0.0
+            phi[3] = 0.0
+            here = math.exp(-QUARTER_PI * t * t / line_w2) if r != 0 else 0.0
+            lines = here
+            by_w = -c1 * u * bell
+            for side in range(2):
+                if math.isnan(beside[i, side]):
+                    continue
+                sign = -1.0 if side == 0 else 1.0
+                t_side = position[k] - beside[i, side]
+                u_side = t_side / w
+                phi[2 + side] = 1.0 + sign * math.erf(HALF_ROOT_PI * u_side)
+                slope = -sign * u_side * math.exp(-QUARTER_PI * u_side * u_side)
+                by_w += (c2 if side == 0 else c3) * slope
+                if r != 0:
+                    lines += math.exp(-QUARTER_PI * t_side * t_side / line_w2)
+            steps = c0 + c1 * phi[1] + c2 * phi[2] + c3 * phi[3]
+            left = 1.0 - r * lines
+            res = profile[i, k] - left * steps
+            jd = -left * c1 * bell / w - steps * (r * here * 2 * QUARTER_PI * t / line_w2)
+            jw = left * by_w
+            jr = -lines * steps
+            column = 0
+            for a in range(N_BASIS):
+                phi[a] *= left
+                for b in range(a + 1):
+                    o[column] += g * phi[a] * phi[b]
+                    column += 1
+            for a in range(N_BASIS):
+                p = g * phi[a]
+                o[10 + 2 * a] += p * res.real
+                o[11 + 2 * a] += p * res.imag
+                o[18 + 2 * a] += p * jd.real
+                o[19 + 2 * a] += p * jd.imag
+                o[26 + 2 * a] += p * jw.real
+                o[27 + 2 * a] += p * jw.imag
+                o[34 + 2 * a] += p * jr.real
+                o[35 + 2 * a] += p * jr.imag
+            o[42] += g * (jd.real * jd.real + jd.imag * jd.imag)
+            o[43] += g * (jw.real * jw.real + jw.imag * jw.imag)
+            o[44] += g * (jr.real * jr.real + jr.imag * jr.imag)
+            o[45] += g * (jd.real * jw.real + jd.imag * jw.imag)
+            o[46] += g * (jd.real * jr.real + jd.imag * jr.imag)
+            o[47] += g * (jw.real * jr.real + jw.imag * jr.imag)
+            o[48] += g * (jd.real * res.real + jd.imag * res.imag)
+            o[49] += g * (jw.real * res.real + jw.imag * res.imag)
+            o[50] += g * (jr.real * res.real + jr.imag * res.imag)
+            o[51] += g * (res.real * res.real + res.imag * res.imag)
+            o[52] += g
+
+
+@njit(cache=True, nogil=True)
+def tie_along(values, start, length, scale, out):
+    """Sums over each stretch that fall off as exp(-distance / scale) from every point."""
+    n_columns = values.shape[1]
+    for n in range(len(start)):
+        fall = math.exp(-1.0 / scale[n])
+        total = np.zeros(n_columns)
+        for i in range(start[n], start[n] + length[n]):
+            for k in range(n_columns):
+                total[k] = total[k] * fall + values[i, k]
+                out[i, k] = total[k]
+        total[:] = 0.0
+        for i in range(start[n] + length[n] - 1, start[n] - 1, -1):
+            for k in range(n_columns):
+                total[k] *= fall
+                out[i, k] += total[k]
+                total[k] += values[i, k]
+
+
+@njit(cache=True, nogil=True)
+def solve_tied(tied, coefficient, middle, tie_middle, tie_next, step, shift, variance, rest):
+    """Gauss-Newton steps from tied sums.
+
+    Parameters
+    ----------
+    tied
+        Sums, shape (N, N_SUMS).
+    coefficient
+        c, shape (N, 4).
+    middle
+        What c0 is expected to be, and ``tie_middle`` how firmly, shape (N,).
+    tie_next
+        How firmly the response is expected to alternate from wall to wall, shape (N, 2).
+    step
+        Step of c, shape (N, 4), written.
+    shift
+        Step of d, shape (N,), written.
+    variance
+        Variance of d over that of the noise, c unknown, shape (N,), written.
+    rest
+        Information on log w and rho, and their gradients, all else unknown, shape (N, 4), written.
+    """
+    a = np.empty((N_FREE, N_FREE))
+    low = np.empty((N_FREE, N_FREE))
+    right = np.empty((N_FREE, 3))
+    last = N_FREE - 1
+    for i in range(len(tied)):
+        o = tied[i]
+        a[:] = 0.0
+        unit = o[0] + 1e-12
+        column = 0
+        for p in range(N_BASIS):
+            for q in range(p + 1):
+                for part in range(2):
+                    a[2 * p + part, 2 * q + part] = o[column]
+                column += 1
+        for p in range(2 * N_BASIS):
+            a[p, p] += unit * (1e-6 if p < 4 else 1e-4)
+            a[last, p] = o[18 + p]
+            right[p, 0] = o[10 + p]
+            right[p, 1] = o[26 + p]
+            right[p, 2] = o[34 + p]
+        a[last, last] = 1.0001 * o[42] + 1e-9 * unit
+        right[last, 0] = o[48]
+        right[last, 1] = o[45]
+        right[last, 2] = o[46]
+        firm = tie_middle[i] * unit
+        a[0, 0] += firm
+        a[1, 1] += firm
+        off = middle - coefficient[i, 0]
+        right[0, 0] += firm * off.real
+        right[1, 0] += firm * off.imag
+        for side in range(2):
+            firm = tie_next[i, side] * unit
+            if firm == 0:
+                continue
+            sign = 1.0 if side == 0 else -1.0
+            off = sign * coefficient[i, 1] - coefficient[i, 2 + side]
+            for part in range(2):
+                p, q = 2 + part, 4 + 2 * side + part
+                a[p, p] += firm
+                a[q, q] += firm
+                a[q, p] -= sign * firm
+                value = off.real if part == 0 else off.imag
+                right[q, 0] += firm * value
+                right[p, 0] -= sign * firm * value
+        for p in range(N_FREE):
+            for q in range(p + 1):
+                total = a[p, q]
+                for r in range(q):
+                    total -= low[p, r] * low[q, r]
+                if p == q:
+                    low[p, p] = math.sqrt(max(total, 1e-13 * unit))
+                else:
+                    low[p, q] = total / low[q, q]
+            for k in range(3):
+                total = right[p, k]
+                for r in range(p):
+                    total -= low[p, r] * right[r, k]
+                right[p, k] = total / low[p, p]
+        rest[i, 0] = o[43]
+        rest[i, 1] = o[44]
+        rest[i, 2] = o[49]
+        rest[i, 3] = o[50]
+        for p in range(N_FREE):
+            rest[i, 0] -= right[p, 1] * right[p, 1]
+            rest[i, 1] -= right[p, 2] * right[p, 2]
+            rest[i, 2] -= right[p, 1] * right[p, 0]
+            rest[i, 3] -= right[p, 2] * right[p, 0]
+        variance[i] = 1.0 / (low[last, last] * low[last, last])
+        for p in range(last, -1, -1):
+            total = right[p, 0]
+            for r in range(p + 1, N_FREE):
+                total -= low[r, p] * right[r, 0]
+            right[p, 0] = total / low[p, p]
+        for p in range(N_BASIS):
+            step[i, p] = complex(right[2 * p, 0], right[2 * p + 1, 0])
+        shift[i] = right[last, 0]

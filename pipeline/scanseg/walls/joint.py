@@ -1,0 +1,438 @@
+"""All walls of a scan fitted together: what does not change along a wall is fitted once.
+
+A profile alone leaves its two plateaus, its width and the tails of the next walls unknown, and
+takes each bend of the wall for a straight piece. Here one tip has one width; plateaus change slowly
+along a wall; 180° walls share the middle of their two sides (the instrument's background); the next
+walls are part of the model; all ferroelastic walls share the strength of their dark line, which
+would pass for a shift otherwise; and the line follows from offsets of all points (``_curve``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scanseg.walls.lines import WallLine, normals, sampled
+from scanseg.walls.profile import INTERPOLATED_VARIANCE
+
+__all__ = ["JointFit", "fit_walls"]
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+ComplexArray = NDArray[np.complex128]
+
+N_ROUNDS = 7
+# S.d. of the Gaussian whose error function has the slope of tanh(t / w).
+SIGMA_OF_HALF_WIDTH = float(np.sqrt(2 / np.pi))
+# Over which length plateaus are taken for equal: 180° walls bend, straight walls do not.
+TIED_PX, TIED_STRAIGHT_PX = 8.0, 30.0
+# How firmly, against the profiles' own evidence, 180° walls have one middle, and the response
+# alternates from wall to wall. 3 instead of 0.3 trebled the errors where strengths vary.
+TIE_MIDDLE, TIE_NEXT = 0.3, 0.3
+# Profiles are used so far: 1.5 w + 3 px; more adds the next domains' unevenness, not information.
+REACH_HALF_WIDTHS, REACH_PX = 1.5, 3.0
+# Widths of one scan's walls differ by some 10 %.
+WIDTH_SPREAD = 0.1
+# A line on a step is nearly a shifted step, the more so the wider the tip: of ferroelastic walls,
+# this much times w² in px is not told by the signal (0.05 px for w of 2 px, 0.8 px for 8).
+UNTOLD_A_PX = 0.0125
+# 180° walls meander; ferroelastic ones are straight but for what the network added.
+LARGEST_SD_PX, LARGEST_STRAIGHT_SD_PX = 1.0, 0.5
+# No tip's edge is known to better than 2 % of the amplitude.
+MODEL_ERROR = 0.02
+# Profiles that leave more than their noise cross something that is no straight wall.
+MOST_MISFIT = 3.0
+# Ferroelastic walls are cut into pieces that a parabola fits to so much (rms, largest).
+STRAIGHT_PX = (0.7, 1.9)
+SHORTEST_PIECE_PX = 16
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class JointFit:
+    """What was fitted, for N points of a wall.
+
+    Parameters
+    ----------
+    position_px
+        (y, x), shape (N, 2).
+    position_err_px
+        Standard deviation across the wall, shape (N,).
+    half_width_px, half_width_err_px
+        w of tanh(t / w) and its standard deviation.
+    dip
+        Smallest amplitude over the mean of both sides, shape (N,).
+    """
+
+    position_px: FloatArray
+    position_err_px: FloatArray
+    half_width_px: float
+    half_width_err_px: float
+    dip: FloatArray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Stretch:
+    """A piece of a wall, its smooth base line and the network's line as offsets from it."""
+
+    wall: int
+    base: FloatArray
+    normal: FloatArray
+    expected: FloatArray
+    closed: bool
+    straight: bool
+    ferroelastic: bool
+
+
+def fit_walls(
+    lines: Sequence[WallLine], response: ComplexArray, *,
+    half_width_px: float, reach_px: float, largest_shift_px: float,
+) -> tuple[JointFit, ...]:  # fmt: skip
+    """Fit all walls of a scan.
+
+    Parameters
+    ----------
+    lines
+        Where walls are expected.
+    response
+        Amplitude and phase as a complex number, shape (height, width); NaN where not measured.
+    half_width_px
+        Half width w to start from.
+    reach_px
+        How far across a wall the signal is used at most.
+    largest_shift_px
+        How far a wall may move.
+    """
+    if not lines:
+        return ()
+    stretches = [piece for k, line in enumerate(lines) for piece in _pieces(k, line)]
+    state = _State(stretches, response, half_width_px, reach_px)
+    for round_ in range(N_ROUNDS):
+        state.improve(round_)
+    return state.result(len(lines), largest_shift_px)
+
+
+class _State:
+    """The fit between its rounds: P stretches of N points in all."""
+
+    def __init__(
+        self, stretches: list[_Stretch], response: ComplexArray, half_width_px: float,
+        reach_px: float,
+    ) -> None:  # fmt: skip
+        from scanseg.walls._strip import N_BASIS, N_SUMS, next_walls
+
+        self.stretches = stretches
+        self.length = np.array([len(s.base) for s in stretches])
+        self.start = np.concatenate([[0], np.cumsum(self.length)[:-1]])
+        self.of = np.repeat(np.arange(len(stretches)), self.length)
+        self.base = np.concatenate([s.base for s in stretches])
+        self.normal = np.concatenate([s.normal for s in stretches])
+        self.expected = np.concatenate([s.expected for s in stretches])
+        self.ferroelastic = np.array([s.ferroelastic for s in stretches])[self.of]
+        self.scale = np.where([s.straight for s in stretches], TIED_STRAIGHT_PX, TIED_PX)
+
+        size = np.nanmedian(np.abs(response))
+        scaled = response / (size if size > 0 else 1.0)
+        n_steps = int(1.6 * reach_px)
+        self.position = np.arange(-n_steps, n_steps + 1, dtype=float)
+        at = self.base[:, None] + self.normal[:, None] * self.position[:, None]
+        profile = sampled(scaled, at)
+        inside = ((at >= -0.5) & (at <= np.array(response.shape) - 0.5)).all(2)
+        usable = inside & np.isfinite(profile)
+        self.profile = np.where(usable, profile, 0)
+        self.t_next, cut, self.next_point = next_walls(
+            self.base, self.normal, self.of, self._point_of_pixel(response.shape),
+            float(n_steps), 36.0,
+        )  # fmt: skip
+        within = (self.position >= -cut[:, :1]) & (self.position <= cut[:, 1:])
+        self.usable = (usable & within).astype(float)
+        self.noise = _noise_variance(scaled)
+
+        n = len(self.base)
+        self.line, self.blurred = self.expected.copy(), self.expected.copy()
+        self.log_width = np.full(len(stretches), np.log(half_width_px))
+        self.own_log_width = self.log_width.copy()
+        self.width_information = np.zeros(len(stretches))
+        self.scan_log_width = float(np.log(half_width_px))
+        self.rho = 0.1 if self.ferroelastic.any() else 0.0
+        self.coefficient = np.zeros((n, N_BASIS), complex)
+        self.own = np.empty((n, N_SUMS))
+        self.variance = np.ones(n)
+        alike = self.ferroelastic[:, None] == self.ferroelastic[np.maximum(self.next_point, 0)]
+        known = (self.next_point >= 0) & np.isfinite(self.t_next)
+        self.tie_next = np.where(alike & known, TIE_NEXT, 0.0)
+
+    def _point_of_pixel(self, shape: tuple[int, ...]) -> IntArray:
+        """Which point is in or beside a pixel, -1 for none: no diagonal slips through."""
+        pixel = np.rint(self.base).astype(int)
+        point = np.full(shape, -1, np.int64)
+        for beside in ((1, 0), (-1, 0), (0, 1), (0, -1), (0, 0)):
+            y, x = np.clip(pixel + beside, 0, np.array(shape) - 1).T
+            point[y, x] = np.arange(len(pixel))
+        return point
+
+    def improve(self, round_: int) -> None:
+        """One round: plateaus, widths and offsets, then the lines."""
+        from scanseg.walls._strip import solve_tied
+
+        n = len(self.base)
+        width = np.exp(self.log_width)[self.of]
+        rho = np.where(self.ferroelastic, self.rho, 0.0)
+        weight = self._weights(round_)
+        middle, firm = self._middle(round_)
+        step, shift = np.empty_like(self.coefficient), np.empty(n)
+        ratio, rest = np.empty(n), np.empty((n, 4))
+        if round_ == 0:  # plateaus alone, at the lines as they were expected
+            tied = self._sums(weight, width, rho)
+            tied[:, 18:51] = 0.0
+            tied[:, 42] = 1.0
+            solve_tied(
+                tied, self.coefficient, middle, firm, self.tie_next, step, shift, ratio, rest
+            )
+            self.coefficient = self.coefficient + step
+        tied = self._sums(weight, width, rho)
+        solve_tied(tied, self.coefficient, middle, firm, self.tie_next, step, shift, ratio, rest)
+        residual = tied[:, 51] / np.maximum(2 * tied[:, 52] - 8, 1.0)
+        self.variance = INTERPOLATED_VARIANCE * np.maximum(residual, 0.5 * self.noise)
+        self.coefficient = self.coefficient + step
+        self._improve_shapes(rest, round_)
+        self._improve_lines(step, ratio, tied[:, 42], width, last=round_ == N_ROUNDS - 1)
+
+    def _sums(self, weight: FloatArray, width: FloatArray, rho: FloatArray) -> FloatArray:
+        from scanseg.walls._strip import sum_profiles, tie_along
+
+        beside = self._beside()
+        sum_profiles(
+            self.profile, weight, self.position, self.blurred, width, rho, beside,
+            self.coefficient, self.own,
+        )  # fmt: skip
+        tied = np.empty_like(self.own)
+        tie_along(self.own, self.start, self.length, self.scale, tied)
+        return tied
+
+    def _beside(self) -> FloatArray:
+        """Where the next walls are, those moved that have moved."""
+        there = np.maximum(self.next_point, 0)
+        dot = (self.normal[:, None] * self.normal[there]).sum(2)
+        moved = self.blurred[there] * np.sign(dot) / np.maximum(np.abs(dot), 0.5)
+        beside: FloatArray = self.t_next + np.where(self.next_point >= 0, moved, 0.0)
+        return beside
+
+    def _weights(self, round_: int) -> FloatArray:
+        if round_ == 0:
+            return np.asarray(self.usable, np.float64)
+        reach = REACH_HALF_WIDTHS * np.exp(self.scan_log_width) + REACH_PX
+        weight = self.usable * (np.abs(self.position) <= reach)
+        if round_ == 1:
+            return np.asarray(weight)
+        count = self.own[:, 52]
+        left = INTERPOLATED_VARIANCE * self.own[:, 51] / np.maximum(2 * count - 4, 1.0)
+        most = np.where(self.ferroelastic, 1.0, MOST_MISFIT) * self.noise
+        share = np.minimum(1.0, most * (1 + 2 / np.sqrt(np.maximum(count, 1))) / (left + 1e-30))
+        share = np.where(self.ferroelastic, share**2, np.sqrt(share))
+        return np.asarray(weight * share[:, None])
+
+    def _middle(self, round_: int) -> tuple[complex, FloatArray]:
+        """The middle between both sides of a 180° wall, one for the scan, and how firm it is."""
+        reversal = ~self.ferroelastic
+        if round_ == 0 or not reversal.any():
+            return 0j, np.zeros(len(self.base))
+        c = self.coefficient[reversal]
+        size = np.abs(c[:, 1])
+        middle = complex(_weighted_median(c[:, 0].real, size), _weighted_median(c[:, 0].imag, size))
+        return middle, np.where(reversal, TIE_MIDDLE, 0.0)
+
+    def _improve_shapes(self, rest: FloatArray, round_: int) -> None:
+        """Widths of stretches, drawn towards the scan's; the strength of ferroelastic lines."""
+        rest = np.where(np.isfinite(rest), rest, 0.0) / self.variance[:, None]
+        fall = np.exp(-1.0 / self.scale)
+        n_tied = np.minimum((1 + fall) / (1 - fall), self.length)
+        count = len(self.stretches)
+        information = np.bincount(self.of, np.maximum(rest[:, 0], 0.0), count) / n_tied
+        gradient = np.bincount(self.of, rest[:, 2], count) / n_tied
+        change = np.clip(gradient / np.maximum(information, 1e-9), -0.5, 0.5)
+        self.own_log_width = self.log_width + change
+        self.width_information = information
+        share = information / (1 + information * WIDTH_SPREAD**2)
+        # Ferroelastic lamellae narrower than the tip leave their width open.
+        share *= np.where(self.ferroelastic[self.start], 0.02, 1.0)
+        mean = np.sum(share * self.own_log_width) / max(share.sum(), 1e-12)
+        self.scan_log_width += float(np.clip(mean - self.scan_log_width, -0.7, 0.7))
+        prior = WIDTH_SPREAD**-2
+        drawn = information * self.own_log_width + prior * self.scan_log_width
+        self.log_width = np.clip(drawn / (information + prior), np.log(0.5), np.log(15.0))
+        if round_ >= 2 and self.ferroelastic.any():
+            mine = rest[self.ferroelastic]
+            gain = mine[:, 3].sum() / max(float(mine[:, 1].sum()), 1e-9)
+            self.rho = float(np.clip(self.rho + np.clip(gain, -0.1, 0.1), -0.02, 0.9))
+
+    def _improve_lines(
+        self, step: ComplexArray, ratio: FloatArray, tied_information: FloatArray,
+        width: FloatArray, *, last: bool,
+    ) -> None:  # fmt: skip
+        from scanseg.walls._curve import Offsets, likeliest_curves
+
+        parts = np.stack([step.real, step.imag], 2).reshape(len(step), -1)
+        gradient = (self.own[:, 48] - (self.own[:, 18:26] * parts).sum(1)) / self.variance
+        information = self.own[:, 42] / self.variance
+        # Errors that tied profiles share are half of the window's: its weights fall off.
+        shared = 0.5 * self.variance * np.maximum(
+            ratio - 1 / np.maximum(tied_information, 1e-12), 0.0
+        )  # fmt: skip
+        shared += np.where(self.ferroelastic, (UNTOLD_A_PX * width**2) ** 2, 0.0)
+        offsets, bends = [], []
+        for k, stretch in enumerate(self.stretches):
+            part = slice(self.start[k], self.start[k] + self.length[k])
+            blur = float(width[part].mean()) * SIGMA_OF_HALF_WIDTH
+            bend = _bend(stretch, blur)
+            told = information[part]
+            highest = max(float(np.percentile(told, 90)) * 1.2, 1e-9)
+            kept = np.minimum(told, highest) / np.maximum(told, 1e-12)
+            seen = self.blurred[part] - bend + gradient[part] * kept / highest
+            bends.append(bend)
+            offsets.append(
+                Offsets(
+                    seen=seen, expected=self.expected[part], highest=highest,
+                    typical=max(float(np.minimum(told, highest).mean()), 1e-9),
+                    shared_variance=float(shared[part].mean()), shared_px=float(self.scale[k]),
+                    blur_px=blur,
+                    largest_sd_px=(
+                        LARGEST_STRAIGHT_SD_PX if stretch.ferroelastic else LARGEST_SD_PX
+                    ),
+                    kind=2 * stretch.ferroelastic + stretch.straight,
+                )
+            )  # fmt: skip
+        curves = likeliest_curves(offsets)
+        self.line = np.concatenate([line for line, _, _ in curves])
+        blurred = np.concatenate([b + bend for (_, b, _), bend in zip(curves, bends, strict=True)])
+        change = blurred - self.blurred
+        self.blurred = self.blurred + (change if last else np.clip(change, -0.8, 0.8))
+        self.line_variance = np.repeat([v for _, _, v in curves], self.length)
+
+    def result(self, n_walls: int, largest_shift_px: float) -> tuple[JointFit, ...]:
+        moved = self.line - self.expected
+        offset = self.expected + np.clip(moved, -largest_shift_px, largest_shift_px)
+        position = self.base + offset[:, None] * self.normal
+        err = np.sqrt(self.line_variance)
+        told = (np.abs(moved) <= largest_shift_px) & (err < 1.0) & (self.own[:, 52] > 0)
+        err = np.where(told, err, np.nan)
+        dip = np.where(told, self._dips(), np.nan)
+        wall = np.array([s.wall for s in self.stretches])
+        fits = []
+        for k in range(n_walls):
+            mine = np.flatnonzero(wall == k)
+            part = slice(self.start[mine[0]], self.start[mine[-1]] + self.length[mine[-1]])
+            known = self.width_information[mine]
+            total = float(known.sum())
+            width = float(np.exp((known * self.own_log_width[mine]).sum() / max(total, 1e-9)))
+            if total <= 4.0:  # a width as uncertain as it is large
+                width = float("nan")
+            width_err = width / np.sqrt(max(total, 1e-9))
+            fits.append(JointFit(position[part], err[part], width, float(width_err), dip[part]))
+        return tuple(fits)
+
+    def _dips(self) -> FloatArray:
+        """Smallest amplitude of the fitted wall over the mean of both sides."""
+        from scipy.special import erf
+
+        across = np.linspace(-1.5, 1.5, 31)
+        step = erf(np.sqrt(np.pi) / 2 * across)
+        line = np.exp(-np.pi / 4 * across**2)
+        c = self.coefficient
+        rho = np.where(self.ferroelastic, self.rho, 0.0)[:, None]
+        amplitude = np.abs((c[:, :1] + c[:, 1:2] * step) * (1 - rho * line))
+        sides = (np.abs(c[:, 0] - c[:, 1]) + np.abs(c[:, 0] + c[:, 1])) / 2
+        return np.asarray(amplitude.min(1) / np.maximum(sides, 1e-12))
+
+
+def _pieces(wall: int, line: WallLine) -> list[_Stretch]:
+    """Straight pieces of a ferroelastic wall; a 180° wall whole."""
+    ferroelastic = bool(np.bincount(line.class_index).argmax() > 1)
+    points = line.position_px
+    if line.closed and not ferroelastic:
+        return [_stretch(wall, points, points, closed=True, straight=False, ferroelastic=False)]
+    pieces: list[_Stretch] = []
+    waiting = [points]
+    while waiting:
+        part = waiting.pop()
+        straight = _parabola(part)
+        if straight is None and ferroelastic and len(part) >= SHORTEST_PIECE_PX:
+            corner = 5 + int(_off_chord(part)[5:-5].argmax())
+            waiting += [part[corner:], part[:corner]]
+            continue
+        base = part if straight is None else straight
+        pieces.append(
+            _stretch(
+                wall, part, base, closed=False, straight=straight is not None,
+                ferroelastic=ferroelastic,
+            )
+        )  # fmt: skip
+    return pieces
+
+
+def _stretch(
+    wall: int, points: FloatArray, base: FloatArray, *, closed: bool, straight: bool,
+    ferroelastic: bool,
+) -> _Stretch:  # fmt: skip
+    normal = normals(base, closed=closed)
+    expected = ((points - base) * normal).sum(1)
+    return _Stretch(wall, base, normal, expected, closed, straight, ferroelastic)
+
+
+def _parabola(points: FloatArray) -> FloatArray | None:
+    """The straight line or parabola through points, if it fits."""
+    n = len(points)
+    along = np.linspace(-1, 1, n)
+    for degree in (1, 2):
+        if n < 6 * degree:
+            return None
+        power = np.vander(along, degree + 1)
+        fit = power @ np.linalg.lstsq(power, points, rcond=None)[0]
+        off = np.hypot(*(fit - points).T)
+        if np.sqrt((off**2).mean()) < STRAIGHT_PX[0] and off.max() < STRAIGHT_PX[1]:
+            return np.asarray(fit)
+    return None
+
+
+def _off_chord(points: FloatArray) -> FloatArray:
+    """Distance of points from the line through the first and last one."""
+    chord = points[-1] - points[0]
+    length = float(np.hypot(*chord))
+    if length < 2.0:
+        return np.asarray(np.hypot(*(points - points[0]).T))
+    return np.asarray(np.abs((points - points[0]) @ np.array([chord[1], -chord[0]])) / length)
+
+
+def _bend(stretch: _Stretch, blur_px: float) -> FloatArray:
+    """How far the tip moves the base line itself, towards the inside of its bends."""
+    from scipy import ndimage
+
+    line = stretch.base
+    n = min(len(line) - 1, int(4 * blur_px) + 1)
+    if n < 3:
+        return np.zeros(len(line))
+    if stretch.closed:
+        ring = ndimage.gaussian_filter1d(line[:-1], blur_px, axis=0, mode="wrap")
+        blurred = np.concatenate([ring, ring[:1]])
+    else:
+        before, after = 2 * line[:1] - line[n:0:-1], 2 * line[-1:] - line[-2 : -n - 2 : -1]
+        longer = np.concatenate([before, line, after])
+        blurred = ndimage.gaussian_filter1d(longer, blur_px, axis=0)[n : n + len(line)]
+    return np.asarray(((blurred - line) * stretch.normal).sum(1))
+
+
+def _noise_variance(response: ComplexArray) -> float:
+    """Variance of each part of the noise, from pixels against the mean of their neighbours."""
+    beside = (response[:, :-2] + response[:, 2:]) / 2
+    squared = np.abs(response[:, 1:-1] - beside) ** 2
+    # 1.5 times two parts' variance, whose median is ln 2 of the mean.
+    typical = float(np.nanmedian(squared)) / (3 * np.log(2)) if squared.size else 0.0
+    return max(typical, MODEL_ERROR**2)
+
+
+def _weighted_median(values: FloatArray, weight: FloatArray) -> float:
+    order = np.argsort(values)
+    total = np.cumsum(weight[order])
+    return float(values[order][min(np.searchsorted(total, total[-1] / 2), len(values) - 1)])
