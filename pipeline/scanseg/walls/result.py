@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scanseg.errors import ScansegError
-from scanseg.inference import Prediction
 from scanseg.walls.domains import domains_table, map_domains
 from scanseg.walls.graph import WallGraph
 from scanseg.walls.settings import WallTracing
@@ -18,6 +17,8 @@ from scanseg.walls.trace import TracedWall, trace_lines
 
 if TYPE_CHECKING:
     from pandas import DataFrame
+
+    from scanseg.inference import Prediction
 
 __all__ = ["Walls", "trace_walls"]
 
