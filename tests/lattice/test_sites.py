@@ -5,7 +5,14 @@ import pandas as pd
 import pytest
 from scipy.spatial import cKDTree
 
-from scanseg.lattice import find_extra_atoms, find_missing_sites, index_atoms
+from scanseg.lattice import (
+    find_extra_atoms,
+    find_missing_sites,
+    group_by_intensity,
+    index_atoms,
+    measure_polarisation,
+    measure_strain,
+)
 
 SHAPE = (530, 491)
 
@@ -89,3 +96,19 @@ def test_extra_atoms(rng, crystals, draw_crystal):
     assert (extra["in_grain"] == 0).all()
     # Half a diagonal of the cell, and noise of 0.4 px.
     assert extra["nearest_px"].to_numpy() == pytest.approx(np.full(10, 9.9), abs=1.5)
+
+
+def test_every_measure_takes_a_table_with_atoms_on_no_site(rng, crystals, draw_crystal):
+    vectors, sites, amplitude = crystals["MX2"]
+    drawn = draw_crystal(rng, vectors, sites, amplitude=amplitude, extra=0.04, missing=0.03)
+    indexed = index_atoms(drawn.atoms)
+    lost = indexed.atoms["grain"] < 0
+    assert lost.sum() > 3
+    assert len(find_missing_sites(indexed))
+    for measured in (
+        measure_strain(indexed),
+        measure_polarisation(indexed),
+        group_by_intensity(indexed).atoms,
+    ):
+        assert len(measured)
+        assert not set(measured.index) & set(indexed.atoms.index[lost])

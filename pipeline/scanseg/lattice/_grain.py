@@ -82,7 +82,8 @@ def view_grains(indexed: IndexedAtoms) -> list[GrainView]:
     grain = table["grain"].to_numpy(np.int64)
     index = np.stack(
         [
-            table["h"].to_numpy(np.int64), table["k"].to_numpy(np.int64),
+            table["h"].to_numpy(np.int64, na_value=0),
+            table["k"].to_numpy(np.int64, na_value=0),
             table["sublattice"].cat.codes.to_numpy(np.int64),
         ],
         axis=1,
