@@ -178,7 +178,8 @@ def main() -> None:
         layouts={"domains": 0.4, "twins": 0.2, "blocks": 0.1, "grains": 0.3}, missing={},
         noise=(chosen.noise, chosen.noise), partial_fraction=0.0, lateral_fraction=0.0,
     )  # fmt: skip
-    sharp, blurred = [], []
+    sharp: list[dict[str, Line]] = []
+    blurred: list[dict[str, Line]] = []
     for scene in range(chosen.n):
         rng = np.random.default_rng([SEED, scene])
         steps, half_width_px = series(rng, chosen.frames, config)

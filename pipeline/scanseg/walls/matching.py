@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from scanseg.walls.points import WallPoints
+from scanseg.walls.points import CLOSED_PX, WallPoints
 
 __all__ = ["Passage", "match_points"]
 
@@ -159,7 +159,7 @@ class _Crossings:
         apart = np.abs(self.point - self.piece)
         closed = (
             np.hypot(*(points.position[first] - points.position[first + length - 1]).T)[self.point]
-            < 1e-6
+            < CLOSED_PX
         )
         apart = np.where(closed, np.minimum(apart, length[self.point] - 1 - apart), apart)
         own = (points.branch[self.point] == points.branch[self.piece]) & (apart <= OWN_POINTS)

@@ -13,6 +13,7 @@ from scanseg.walls.registration import Drift
 from scanseg.walls.switching import PolarityMap, polarity_at
 
 __all__ = [
+    "CLOSED_PX",
     "FERROELASTIC",
     "FERROELECTRIC",
     "MeasuredLine",
@@ -30,6 +31,8 @@ BESIDE_PX = (2.0, 3.0, 4.0)
 # Mean of +1 and -1 on the one side less that on the other, over 2, from which the sides differ.
 SMALLEST_CONTRAST = 0.5
 SIDE_SMOOTHING_PX = 5.0
+# The first point of a closed wall is there again at its end, where it was measured once more.
+CLOSED_PX = 0.5
 # Normals are taken from points so far on either side.
 NORMAL_SPAN = 3
 # Errors of neighbours go together over the width of a wall, so averaging gains that much less.
@@ -168,7 +171,7 @@ def gather_points(
 
 
 def _is_closed(line: Array) -> bool:
-    return len(line) > 4 and float(np.hypot(*(line[0] - line[-1]))) < 1e-6
+    return len(line) > 4 and float(np.hypot(*(line[0] - line[-1]))) < CLOSED_PX
 
 
 def _smoothed(line: Array, err: Array, closed: bool, sigma: float) -> tuple[Array, Array]:
