@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 from scanseg.micrograph import Micrograph, Signal
-from scanseg.walls import MotionTracking, WallFrame, track_walls
+from scanseg.simulate import PfmScene, simulate_pfm_frames
+from scanseg.simulate.wall_lines import draw_walls
+from scanseg.walls import MotionTracking, WallFrame, trace_lines, track_walls
 
 SHAPE = (90, 120)
 SIZE_NM = (10.0, 5.0)
@@ -241,3 +243,34 @@ def test_scans_without_walls_and_too_few_scans():
     assert motion.frames["n_walls"].tolist() == [0, 0]
     with pytest.raises(ValueError, match="two scans or more"):
         track_walls([empty])
+
+
+def test_walls_of_simulated_scans_sweep_over_what_switched():
+    config = PfmScene(
+        layouts={"domains": 1.0}, missing={}, partial_fraction=0.0, lateral_fraction=0.0,
+        disorder=0.0, noise=(0.05, 0.05), pixel_size_nm=(12.0, 12.0),
+        wall_half_width_nm=(25.0, 25.0), domain_px=(40.0, 60.0),
+    )  # fmt: skip
+    shape = (130, 150)
+    pair = list(
+        simulate_pfm_frames(
+            np.random.default_rng(4), n_frames=2, field_step=0.05, shape=shape, config=config
+        )
+    )
+    frames = []
+    for each in pair:
+        seen = draw_walls(each.walls, shape, radius_px=1.5, visible_contrast=0)
+        probability = np.stack([seen == index for index in range(3)]).astype(np.float32)
+        lines, _ = trace_lines(probability, each.micrographs())
+        frames.append(WallFrame(lines, each.micrographs()))
+    motion = track_walls(frames)
+    known = motion.points[motion.points["displacement_px"].notna()]
+    assert len(known) > 0.8 * len(motion.points)
+    # Points are a pixel apart, so their displacements add up to the area in pixels.
+    swept = np.abs(known["displacement_px"]).sum()
+    switched = (pair[0].polarity != pair[1].polarity).sum()
+    assert swept > 100
+    # Walls that bend change length on their way, and walls at rest add their noise.
+    assert swept == pytest.approx(switched, rel=0.2)
+    # The field prefers one polarity: every wall gives way to it.
+    assert np.abs(known["displacement_px"].sum()) == pytest.approx(swept, rel=0.1)
