@@ -24,8 +24,8 @@ def test_rare_dopants_in_graphene(rng, crystals, draw_crystal):
     found = result.atoms["substitution"] == "brighter"
     assert (found.to_numpy() == chosen[result.atoms.index]).all()
     assert result.atoms.loc[found, "host_probability"].max() < 1e-3
-    assert result.groups["sublattice"].tolist() == ["A+B", "A+B"]
-    assert result.groups.loc[result.groups["host"], "share"].iloc[0] > 0.97
+    assert set(result.groups["sublattice"]) == {"A+B"}
+    assert result.groups.loc[result.groups["host"], "share"].iloc[0] > 0.96
 
 
 def test_one_dopant_is_enough(rng, crystals, draw_crystal):
@@ -59,6 +59,16 @@ def test_an_alloy_has_three_groups_with_calibrated_probabilities():
     assert (group == kind).mean() == pytest.approx(stated, abs=0.01)
 
 
+def test_strays_do_not_hide_a_group():
+    # A narrow host, thirty bright columns, and a tail of contaminated ones between and beyond.
+    rng = np.random.default_rng(2)
+    host, bright, tail = rng.normal(1, 0.15, 2000), rng.normal(2.4, 0.2, 40), rng.uniform(1, 5, 60)
+    mixture = fit_mixture(np.concatenate([host, bright, tail]))
+    assert len(mixture.mean) == 2
+    assert mixture.mean == pytest.approx([1, 2.4], abs=0.12)
+    assert mixture.width[0] == pytest.approx(0.15, abs=0.015)
+
+
 @pytest.mark.parametrize("count", [1, 5, 40, 600])
 def test_one_kind_is_one_group(count):
     groups = [
@@ -77,4 +87,5 @@ def test_thickness_makes_no_groups(rng, crystals, draw_crystal):
         index_atoms(drawn.atoms.assign(amplitude=-wedge * drawn.atoms["amplitude"]))
     )
     assert len(result.groups) == 2
-    assert (result.atoms["substitution"] == "host").all()
+    # What lies 3.5 widths out may be a stray as well: one in 2,000.
+    assert (result.atoms["substitution"] == "host").mean() > 0.997

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 __all__ = ["IntensityGroups", "Mixture", "fit_mixture", "group_by_intensity"]
 
 NEIGHBOURHOOD = 24  # columns of the own sublattice whose median is ordinary there
-NARROWEST = 0.35  # of the host's width: a group of few has no width of its own
+# Width of a group over that of the host: a group of few has no width of its own, and a wide one
+# would be the tail of the host.
+NARROWEST, WIDEST = 0.35, 1.6
 ALIKE = 0.1  # sublattices that differ by less in brightness, as in graphene, are taken together
 MANY = 5_000  # columns from which brightness is rounded: 50,000 took 10 s, and take 0.1
 EVIDENCE = 6.0  # by which the information criterion must fall for another group: odds of 20 to 1
@@ -26,14 +28,14 @@ EVIDENCE = 6.0  # by which the information criterion must fall for another group
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Mixture:
-    """Sum of G Gaussians, the darkest first.
+    """Sum of G Gaussians, the darkest first, and an even background of strays.
 
     Parameters
     ----------
     weight, mean, width
         Of each, shape (G,).
     probability
-        Of each group for each of N values, shape (N, G).
+        Of each group for each of N values, shape (N, G); what is missing to 1 is that of a stray.
     """
 
     weight: FloatArray
@@ -73,11 +75,12 @@ def group_by_intensity(indexed: IndexedAtoms, *, most_groups: int = 3) -> Intens
 
     Notes
     -----
-    A mixture of Gaussians is fitted to each sublattice of each grain (to those of equal brightness,
-    as in graphene, together); how many there are is decided
-    by the Bayesian information criterion. Amplitudes are taken against the median of the own
-    sublattice nearby, so that thickness and contamination do not make groups; where more than half
-    of a neighbourhood is replaced, the replacement is the ordinary. The host is the largest group.
+    A mixture of Gaussians on an even background of strays is fitted to each sublattice of each
+    grain (to those of equal brightness, as in graphene, together); how many Gaussians there are is
+    decided by the Bayesian information criterion. The host is the largest group; whatever is less
+    probably host than not is a substitution, a single stray as well. Amplitudes are taken against
+    the median of the own sublattice nearby, so that thickness and contamination do not make groups;
+    where more than half of a neighbourhood is replaced, the replacement is the ordinary.
     """
     from pandas import Categorical, DataFrame, Index, concat
 
@@ -92,8 +95,9 @@ def group_by_intensity(indexed: IndexedAtoms, *, most_groups: int = 3) -> Intens
                 continue
             relative = _relative(light[own], view, own)
             mixture = fit_mixture(relative, most_groups=most_groups)
-            group = mixture.probability.argmax(1)
+            group = _nearest(relative, mixture)
             host = int(mixture.weight.argmax())
+            ordinary = mixture.probability[:, host] >= 0.5
             rows = np.arange(len(own))
             tables.append(
                 atoms.iloc[own].assign(
@@ -101,7 +105,7 @@ def group_by_intensity(indexed: IndexedAtoms, *, most_groups: int = 3) -> Intens
                     group=group,
                     group_probability=mixture.probability[rows, group],
                     substitution=Categorical.from_codes(
-                        np.where(group == host, 0, np.where(group > host, 1, 2)),
+                        np.where(ordinary, 0, np.where(relative > mixture.mean[host], 1, 2)),
                         categories=Index(["host", "brighter", "darker"]),
                     ),
                     host_probability=mixture.probability[:, host],
@@ -119,6 +123,13 @@ def group_by_intensity(indexed: IndexedAtoms, *, most_groups: int = 3) -> Intens
     return IntensityGroups(table, DataFrame(groups))
 
 
+def _nearest(values: FloatArray, mixture: Mixture) -> IntArray:
+    """Most probable group of each value; of a stray, the nearest one."""
+    distance = np.abs((values[:, None] - mixture.mean) / mixture.width)
+    lost = mixture.probability.max(1) < 1e-12
+    return np.asarray(np.where(lost, distance.argmin(1), mixture.probability.argmax(1)))
+
+
 def _alike(brightness: FloatArray) -> list[list[int]]:
     """Sublattices of one brightness each, whose columns are told apart together."""
     groups: list[list[int]] = []
@@ -131,11 +142,25 @@ def _alike(brightness: FloatArray) -> list[list[int]]:
 
 
 def _relative(light: FloatArray, view: GrainView, own: IntArray) -> FloatArray:
+    """Amplitude over the ordinary one of the surroundings, shape (n,)."""
     place = view.place[own]
+    logarithm = np.log(np.maximum(light, 1e-12 * max(light.max(), 1e-300)))
     count = min(NEIGHBOURHOOD + 1, len(own))
     near = cKDTree(place).query(place, k=[*range(1, count + 1)])[1]  # a list keeps two axes
-    ordinary = np.median(light[near], axis=1)
-    return np.asarray(light / np.maximum(ordinary, 1e-12 * max(light.max(), 1e-300)))
+    median = np.median(logarithm[near], axis=1)
+    if count < 8:
+        return np.asarray(np.exp(logarithm - median))
+    # At a border the surroundings lie to one side: their slope takes the median to the column.
+    middle = place[near].mean(1)
+    apart = place[near] - middle[:, None]
+    normal = np.einsum("nki,nkj->nij", apart, apart)
+    normal += 1e-9 * np.trace(normal, axis1=1, axis2=2)[:, None, None] * np.eye(2)
+    ordinary = median
+    for _ in range(2):
+        right = np.einsum("nki,nk->ni", apart, ordinary[near])
+        slope = np.linalg.solve(normal, right[..., None])[..., 0]
+        ordinary = median + (slope * (place - middle)).sum(1)
+    return np.asarray(np.exp(logarithm - ordinary))
 
 
 def fit_mixture(values: FloatArray, *, most_groups: int = 3) -> Mixture:
@@ -168,6 +193,8 @@ class _Gaussians:
     weight: FloatArray  # (G,)
     mean: FloatArray
     width: FloatArray
+    stray: float  # weight of the even background
+    span: float  # over which it is spread
 
 
 def _binned(values: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -203,19 +230,23 @@ def _fit(value: FloatArray, count: FloatArray, mean: FloatArray) -> _Gaussians:
     middle = _median(value, count)
     robust = 1.4826 * _median(np.abs(value - middle), count) + 1e-6
     width = np.full(len(mean), robust / np.sqrt(min(len(mean), 2)))
+    stray, span = 0.02, float(np.ptp(value)) + 4 * robust
+    weight *= 1 - stray
     for _ in range(200):
-        chance = _densities(value, _Gaussians(weight, mean, width))
-        chance *= (count / np.maximum(chance.sum(1), 1e-300))[:, None]
+        chance = _densities(value, _Gaussians(weight, mean, width, stray, span))
+        chance *= (count / (chance.sum(1) + stray / span))[:, None]
         total = np.maximum(chance.sum(0), 1e-9)
         previous = mean
         mean = chance.T @ value / total
         width = np.sqrt((chance * (value[:, None] - mean) ** 2).sum(0) / total)
-        width = np.maximum(width, NARROWEST * float(width[total.argmax()]) + 1e-6)
+        host = float(width[total.argmax()])
+        width = np.clip(width, NARROWEST * host + 1e-6, WIDEST * host + 1e-6)
         weight = total / total_count
+        stray = max(1 - float(weight.sum()), 1e-6)
         if np.abs(mean - previous).max() < 1e-5 * robust:
             break
     order = np.argsort(mean)
-    return _Gaussians(weight[order], mean[order], width[order])
+    return _Gaussians(weight[order], mean[order], width[order], stray, span)
 
 
 def _median(value: FloatArray, count: FloatArray) -> float:
@@ -226,11 +257,8 @@ def _median(value: FloatArray, count: FloatArray) -> float:
 def _probability(values: FloatArray, mixture: _Gaussians) -> FloatArray:
     """Probability of each group for each value, shape (N, G)."""
     chance = _densities(values, mixture)
-    total = chance.sum(1, keepdims=True)
-    far = total < 1e-280  # beyond all groups: the nearest one
-    distance = np.abs((values[:, None] - mixture.mean) / mixture.width)
-    nearest = np.eye(len(mixture.mean))[distance.argmin(1)]
-    return np.asarray(np.where(far, nearest, chance / np.maximum(total, 1e-300)))
+    total = chance.sum(1, keepdims=True) + mixture.stray / mixture.span
+    return np.asarray(chance / total)
 
 
 def _densities(values: FloatArray, mixture: _Gaussians) -> FloatArray:
@@ -240,8 +268,8 @@ def _densities(values: FloatArray, mixture: _Gaussians) -> FloatArray:
 
 
 def _criterion(value: FloatArray, count: FloatArray, mixture: _Gaussians) -> float:
-    density = np.maximum(_densities(value, mixture).sum(1), 1e-300)
-    n_parameters = 3 * len(mixture.mean) - 1
+    density = _densities(value, mixture).sum(1) + mixture.stray / mixture.span
+    n_parameters = 3 * len(mixture.mean)
     return float(n_parameters * np.log(count.sum()) - 2 * (count * np.log(density)).sum())
 
 

@@ -21,7 +21,7 @@ __all__ = ["find_extra_atoms", "find_missing_sites"]
 
 RADIUS_CELLS = 1.6
 ENCLOSED = 0.65  # an inner corner of a square lattice has 5 of 8 neighbours and is still an edge
-VACANT = 0.5  # distances of nearest sites without any atom
+VACANT = 0.4  # distances of nearest sites without any atom; silicon in a divacancy is 0.5 from both
 ROLES = ["interstitial", "boundary", "outside"]
 INSIDE = 0.7  # of the eight nearest atoms in one grain: the atom is within that grain
 

@@ -132,7 +132,7 @@ def draw_strain_comparison(strain: pd.DataFrame, maps: StrainMaps) -> Figure:
         See :func:`scanseg.lattice.geometric_phase`.
     """
     shape = (maps.exx.shape[0], maps.exx.shape[1])
-    figure, panels = _panels(6, shape, columns=3)
+    figure, panels = _panels(6, shape, columns=1 if shape[1] > 2.5 * shape[0] else 3)
     limits = _strain_limits(strain, None)
     there = maps.at(strain["y_px"].to_numpy(), strain["x_px"].to_numpy())
     size = _dot_size(len(strain), panels[0], shape)
@@ -294,7 +294,7 @@ def _image_figure(image: Micrograph) -> tuple[Figure, Axes]:
 
     height, width = image.shape
     tall = (image.pixel_size_nm[0] / image.pixel_size_nm[1]) if image.pixel_size_nm else 1.0
-    figure = Figure(figsize=(WIDTH_IN, min(max(WIDTH_IN * tall * height / width, 1.6), 12)))
+    figure = Figure(figsize=(WIDTH_IN, min(max(WIDTH_IN * tall * height / width, 1.0), 12)))
     axes = figure.add_axes((0, 0, 1, 1))
     data = np.asarray(image.data, np.float32)
     low, high = np.nanpercentile(
@@ -375,8 +375,9 @@ def _arrows(
         text += f" = {1000 * usual * float(np.sqrt(np.prod(image.pixel_size_nm))):.1f} pm"
     axes.text(0.01, 0.99, text, transform=axes.transAxes, color="white", fontsize=8, va="top",
               path_effects=_outline())  # fmt: skip
-    height = 0.08 * figure.get_figwidth() / figure.get_figheight()
-    wheel = figure.add_axes((0.91, 0.03, 0.08, height), projection="polar")
+    side = min(0.5, 0.3 * figure.get_figheight())  # inches
+    across, down = side / figure.get_figwidth(), side / figure.get_figheight()
+    wheel = figure.add_axes((0.99 - across, 0.01, across, down), projection="polar")
     angle = np.linspace(-np.pi, np.pi, 121)
     wheel.pcolormesh(angle, [0.45, 1], angle[None, :-1] * np.ones((1, 1)), cmap="hsv",
                      vmin=-np.pi, vmax=np.pi)  # fmt: skip
