@@ -49,7 +49,7 @@ def test_shifts_are_found_to_hundredths_of_a_pixel(shift):
 
 def test_error_bars_are_the_scatter():
     pulls = []
-    for seed in range(12):
+    for seed in range(8):
         height = surface(100 + seed)
         shift = np.random.default_rng(seed).uniform(-4, 4, 2)
         one, other = (
@@ -57,7 +57,7 @@ def test_error_bars_are_the_scatter():
         )
         drift = registered(one, other, distortion="shift")
         pulls.append((np.array(drift.shift_px) - shift) / drift.shift_err_px)
-    # 24 numbers fix an rms to 15 %; the bars themselves come from some 60 blocks.
+    # 16 numbers fix an rms to 18 %; the bars themselves come from some 60 blocks.
     assert 0.6 < np.sqrt(np.mean(np.square(pulls))) < 1.6
 
 
