@@ -21,6 +21,8 @@ __all__ = ["ProfileFit", "fit_profiles"]
 # variance from the residuals and none of it from the fit, whose features are wider than a pixel.
 INTERPOLATED_VARIANCE = 1.5
 N_ROUNDS = 8
+# Samples that must be left over for a misfit, and so an error bar, to mean anything.
+FEWEST_SPARE = 4
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -95,12 +97,15 @@ def fit_profiles(
         log_width = np.clip(log_width + np.clip(step[:, 1], -0.4, 0.4), np.log(0.4), np.log(20.0))
     slopes, residual, model = _linearised(profile, position_px, weight, centre, log_width, shape)
     _, covariance = _solved(slopes, residual)
-    n_free = np.maximum((1 + _is_complex(profile)) * weight.sum(1) - slopes.shape[2], 1.0)
+    n_spare = (1 + _is_complex(profile)) * weight.sum(1) - slopes.shape[2]
+    n_free = np.maximum(n_spare, 1.0)
     misfit = (residual**2).sum(1) / n_free
     variance = INTERPOLATED_VARIANCE * misfit
     centre_err = np.sqrt(np.maximum(variance * covariance[:, 0, 0], 0))
     width_err = np.exp(log_width) * np.sqrt(np.maximum(variance * covariance[:, 1, 1], 0))
     good = (np.abs(centre) <= largest_shift_px) & (centre_err < 1.0) & (centre_err > 0)
+    # As many parameters as samples pass through all of them, with error bars of 0.
+    good &= n_spare >= FEWEST_SPARE
 
     def kept(values: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.where(good, values, np.nan)
