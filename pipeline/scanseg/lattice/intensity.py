@@ -23,6 +23,7 @@ NEIGHBOURHOOD = 24  # columns of the own sublattice whose median is ordinary the
 NARROWEST, WIDEST = 0.35, 1.6
 ALIKE = 0.1  # sublattices that differ by less in brightness, as in graphene, are taken together
 MANY = 5_000  # columns from which brightness is rounded: 50,000 took 10 s, and take 0.1
+APART = 2.0  # widths between groups; closer ones make no second top
 EVIDENCE = 6.0  # by which the information criterion must fall for another group: odds of 20 to 1
 
 
@@ -274,8 +275,8 @@ def _criterion(value: FloatArray, count: FloatArray, mixture: _Gaussians) -> flo
 
 
 def _sound(value: FloatArray, mixture: _Gaussians) -> bool:
-    """Whether groups are groups: each has a column, and they are apart by more than a width."""
+    """Whether groups are groups: each has a column, and they are well apart."""
     members = np.bincount(_probability(value, mixture).argmax(1), minlength=len(mixture.mean))
     apart = np.diff(mixture.mean)
     usual = 0.5 * (mixture.width[1:] + mixture.width[:-1])
-    return bool((members > 0).all() and (apart > 1.5 * usual).all())
+    return bool((members > 0).all() and (apart > APART * usual).all())

@@ -12,8 +12,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from scanseg.lattice.model import IndexedAtoms
-from scanseg.lattice.rings import Rings
 from scanseg.micrograph import Micrograph
 
 if TYPE_CHECKING:
@@ -22,7 +20,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from scanseg.lattice.intensity import IntensityGroups
+    from scanseg.lattice.model import IndexedAtoms
     from scanseg.lattice.phase import StrainMaps
+    from scanseg.lattice.rings import Rings
 
 __all__ = [
     "draw_displacements",
