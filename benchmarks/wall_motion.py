@@ -260,9 +260,9 @@ def summary(results: Sequence[dict[str, Line]]) -> str:
     still, gone = np.abs(true) < 0.1, np.abs(true) > 1.0
     return (
         f"{len(error)} points that moved {rms(true):.2f} px rms; rms error {rms(error[right]):.3f} "
-        f"px ({rms(error):.3f} with the mistaken), bias {error[right].mean():+.3f}, error / error bar "
-        f"{rms((error / joined['err'])[right]):.2f}; mistaken {100 * (1 - right.mean()):.1f} %, "
-        f"lost {100 * lost[0] / max(lost.sum(), 1):.1f} %; drift rms {rms(joined['drift']):.3f} "
+        f"px ({rms(error):.3f} with the mistaken), bias {error[right].mean():+.3f}, error / error "
+        f"bar {rms((error / joined['err'])[right]):.2f}; mistaken {100 * (1 - right.mean()):.1f} "
+        f"%, lost {100 * lost[0] / max(lost.sum(), 1):.1f} %; drift rms {rms(joined['drift']):.3f} "
         f"px; of points at rest {percent(joined['stayed'][still])} called so, of those that moved "
         f"over 1 px {percent(joined['moved'][gone])}; displacement_error_px "
         f"{rms(nearest[np.abs(nearest) < MISTAKEN_PX]):.3f} px"
