@@ -20,10 +20,12 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from importlib.resources import files
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 import scanseg
 from scanseg.bundle import Model
@@ -55,6 +57,7 @@ RADIUS_PX = 2.0
 SCORING = WallScoring(radii_nm=(), n_thresholds=19)
 NOISE_BANDS = (0.0, 0.05, 0.1, 0.2, np.inf)
 WIDTH_BANDS_PX = (0.0, 2.0, 4.0, np.inf)
+CONTRAST_BANDS = (2.0, 3.0, 5.0, 10.0, 20.0, np.inf)  # change across a wall, in s.d. of the noise
 # What is missing: the random numbers stay the same, and with them the scan.
 CHANNELS = {
     "all channels": {"amplitude": 0.0, "phase": 0.0, "topography": 0.0},
@@ -151,6 +154,25 @@ def visible_lines(simulated: SimulatedPfm, least_contrast: float) -> Iterator[ND
         yield from (line for line, seen in parts if seen[0] and len(line) > 10)
 
 
+def recall_by_contrast(
+    simulated: SimulatedPfm, found: NDArray[np.uint8]
+) -> Iterator[tuple[str, int, int, int]]:
+    """Class, band of contrast, points of true walls and how many have a found pixel within 2 px."""
+    if found.any():
+        near = ndimage.distance_transform_edt(found == 0) <= RADIUS_PX
+    else:
+        near = np.zeros(found.shape, bool)
+    last = np.array(found.shape) - 1
+    for wall in simulated.drawn_walls:
+        y, x = np.clip(np.rint(wall.position_px).astype(int), 0, last).T
+        # What is 0 in the class map was not measured: rows of a scan that was stopped.
+        asked = simulated.class_map[y, x] > 0
+        band = np.digitize(wall.contrast, CONTRAST_BANDS) - 1
+        for n in np.unique(band[asked & (band >= 0)]):
+            here = asked & (band == n)
+            yield wall.kind, int(n), int(here.sum()), int(near[y, x][here].sum())
+
+
 def groups_of(drawn: Drawn) -> Iterator[str]:
     """What a scan is counted under."""
     yield f"layout {drawn.layout}"
@@ -199,6 +221,7 @@ def score_recipe(model: Model, engine: Engine, recipe: WallRecipe, n: int, seed:
     names, threshold = model.contract.class_names, model.contract.threshold
     traced, thinned, patches, probability = [], [], [], []
     groups: dict[str, Group] = defaultdict(Group)
+    contrast = {name: np.zeros((len(CONTRAST_BANDS) - 1, 2), int) for name in names[1:]}
     for index in range(n):
         drawn = draw(index, recipe.scene, seed)
         simulated = drawn.simulated
@@ -220,6 +243,8 @@ def score_recipe(model: Model, engine: Engine, recipe: WallRecipe, n: int, seed:
         scores = scores_by_class(found, simulated.class_map, names)
         for group in groups_of(drawn):
             groups[group].add(scores)
+        for kind, band, points, hits in recall_by_contrast(simulated, found):
+            contrast[kind][band] += points, hits
     print(f"{model.name} version {model.contract.version}: {n} scans of seed {seed}\n")
     scores_traced = score_walls(traced, class_names=names, config=SCORING)
     scores_thinned = score_walls(thinned, class_names=names, config=SCORING)
@@ -230,6 +255,7 @@ def score_recipe(model: Model, engine: Engine, recipe: WallRecipe, n: int, seed:
     in_training = score_walls_by_class(patches, probability, names, threshold=threshold)
     print("\nas in training: " + ", ".join(f"{k} {v:.4f}" for k, v in in_training.items()))
     print_groups("traced, F1 at 2 px", groups, names)
+    print_contrast(contrast)
     print("\nGoals, F1 at 2 px of traced walls, all scans of the recipe")
     for each in scores_traced.classes:
         print_goal(each.name, each.at_px[RADIUS_PX].f1, GOALS.get(each.name, 0.0))
@@ -354,6 +380,18 @@ def print_groups(title: str, groups: dict[str, Group], names: Sequence[str]) -> 
         every = group.scores["any"]
         f1 = "".join(_cell(group.scores[column]) for column in columns)
         print(f"  {name:30}{group.n_scans:6}{f1}{every.precision:11.4f}{every.recall:8.4f}")
+
+
+def print_contrast(counts: dict[str, NDArray[np.int_]]) -> None:
+    """How much of the walls was found, whatever class it was given, by how much they show."""
+    bands = list(pairwise(CONTRAST_BANDS))
+    columns = [
+        f"above {low:g}" if np.isinf(high) else f"{low:g} to {high:g}" for low, high in bands
+    ]
+    print(f"\n{'found, by contrast in s.d.':28}" + "".join(f"{column:>18}" for column in columns))
+    for name, rows in counts.items():
+        cells = [f"{hits / max(points, 1):.3f} of {points}" for points, hits in rows]
+        print(f"  {name:26}" + "".join(f"{cell:>18}" for cell in cells))
 
 
 def _cell(score: SkeletonScore) -> str:
