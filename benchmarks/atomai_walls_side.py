@@ -90,16 +90,15 @@ def predict(model_path: str, folder: str, out: str, threshold: str, members: str
 
     The route along the walls that its workflow then looks for is left out.
     """
-    import atomai
     import tifffile
     from skimage.morphology import skeletonize
 
-    model = atomai.load_model(model_path + ".tar")
+    probability_of = _opened(model_path, int(members))
     found = {}
     for path in sorted(Path(folder).glob("*.tif")):
         with tifffile.TiffFile(path) as file:
             amplitude = file.pages[0].asarray()
-        probability = _probability(model, scaled(amplitude), int(members))
+        probability = probability_of(scaled(amplitude))
         wall = 1.0 - probability[..., BACKGROUND]
         skeleton = skeletonize(wall >= float(threshold))
         at = np.argwhere(skeleton)
@@ -109,22 +108,20 @@ def predict(model_path: str, folder: str, out: str, threshold: str, members: str
     np.savez(out, **found)
 
 
-def _probability(model, image: np.ndarray, members: int) -> np.ndarray:
-    """Of each class, shape (height, width, classes): of one network, or the mean of several.
+def _opened(model_path: str, members: int):
+    """Image to probability of each class, (height, width, classes): one network, or several.
 
     Members that are all the same network cost what different ones do.
     """
     import atomai
 
-    height, width = image.shape
+    model = atomai.load_model(model_path + ".tar")
     if members == 1:
-        return model.predict(image, compute_coords=False, verbose=False)[0, :height, :width]
-    weights = model.net.state_dict()
-    predictor = atomai.predictors.EnsemblePredictor(
-        model.net, dict.fromkeys(range(members), weights), nb_classes=3, verbose=0
-    )
-    mean, _ = predictor.predict(image)
-    return np.moveaxis(np.asarray(mean[0]), 0, -1)
+        return lambda image: model.predict(image, compute_coords=False, verbose=False)[0]
+    weights = dict.fromkeys(range(members), model.net.state_dict())
+    # Without verbose=1 it fails for want of an attribute.
+    predictor = atomai.predictors.EnsemblePredictor(model.net, weights, nb_classes=3, verbose=1)
+    return lambda image: predictor.predict(image)[0][0]
 
 
 if __name__ == "__main__":
