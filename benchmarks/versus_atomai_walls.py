@@ -155,7 +155,7 @@ def train_both(work: Path, options: argparse.Namespace) -> None:
             if status != 0:
                 sys.exit(f"{name} failed:\n{log[-2000:]}")
             steps = [line for line in log.splitlines() if " step" in line]
-            print(f"{name}: {usage.ru_utime + usage.ru_stime:.0f} s of CPU; {steps[-1:]}")
+            print(f"{name}: {usage.ru_utime + usage.ru_stime:.0f} s of CPU; {''.join(steps[-1:])}")
 
 
 def start(command: list[object], core: int, log: Path) -> subprocess.Popen[bytes]:
