@@ -11,6 +11,7 @@ from scanseg.lattice import (
     index_atoms,
     link_neighbours,
 )
+from scanseg.lattice.boundaries import misorientation_deg
 
 
 def graph_of(place, pairs):
@@ -152,6 +153,21 @@ def test_grain_boundary(rng, crystals, draw_crystal):
     assert at[distance < 6].mean() > 0.9
     assert not at[distance > 25].any()
     assert (boundaries.atoms.loc[at, "other_grain"] != boundaries.atoms.loc[at, "grain"]).all()
+
+
+def test_misorientation_of_a_twin_and_of_another_crystal(rng, crystals, draw_crystal):
+    vectors, sites, _ = crystals["dumbbells"]
+    vectors = np.asarray(vectors)
+    mirrored = vectors * np.array([1, -1])  # left and right exchanged, as across a twin boundary
+    one, two, square = (
+        index_atoms(draw_crystal(rng, *crystal, noise=0.2, angle_deg=0).atoms).lattice()
+        for crystal in ((vectors, sites), (mirrored, sites), crystals["square"][:2])
+    )
+    angle, error = misorientation_deg(one, two)
+    # The vectors of the zone axis [110] of diamond enclose 70.5 degrees.
+    assert angle == pytest.approx(70.5, abs=4 * error + 0.02)
+    assert error < 0.1
+    assert np.isnan(misorientation_deg(one, square)[0])
 
 
 def test_one_grain_has_no_boundary(rng, crystals, draw_crystal):

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import minimum_spanning_tree
 from scipy.spatial import cKDTree
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Boundaries", "find_boundaries", "misorientation_deg"]
 
+ALIKE, ALIKE_DEG = 0.08, 8.0  # lengths and angles of one crystal in two grains of a drifting scan
 REACH = 1.25  # longer lattice vectors; a grain within this distance is a neighbour
 
 
@@ -94,29 +96,52 @@ def find_boundaries(indexed: IndexedAtoms) -> Boundaries:
 
 
 def misorientation_deg(one: Lattice, other: Lattice) -> tuple[float, float]:
-    """Smallest rotation between two lattices, and its standard deviation.
+    """Smallest rotation that brings one lattice onto the other, and its standard deviation.
+
+    Returns
+    -------
+    angle_deg, error_deg
+        nan where no rotation does: two crystals, or two zone axes.
 
     Notes
     -----
-    Directions are compared modulo the rotations that bring a lattice to itself: 60 degrees where
-    both vectors are equal at 120, 90 where they are equal at 90, 180 otherwise. Sites are not
-    compared: a mirror twin whose lattice goes on has misorientation 0.
+    Lengths may differ by 8 % and angles by 8 degrees, as through drift. Sites are not compared: a
+    mirror twin whose lattice goes on has misorientation 0.
     """
-    period = max(_symmetry_deg(one), _symmetry_deg(other))
-    turn = (one.rotation_deg - other.rotation_deg) % period
-    # Across a vector its error is that along it, about; a1 gives the direction.
-    errors = [each.lengths_err_px[0] / each.lengths_px[0] for each in (one, other)]
-    return min(turn, period - turn), float(np.rad2deg(np.hypot(errors[0], errors[1])))
+    first, second = one.vectors_px * one.stretch
+    grid = np.array([(i, j) for i in (-2, -1, 0, 1, 2) for j in (-2, -1, 0, 1, 2) if i or j])
+    targets = grid @ (other.vectors_px * other.stretch)
+    images = _directed(targets[_as_long(targets, first)])
+    partners = _directed(targets[_as_long(targets, second)])
+    # Turning a1 onto one vector must turn a2 nearly onto another.
+    turn_first = _signed(images - _directed(first))
+    turn_second = _signed(partners - _directed(second))
+    apart = np.abs(_signed(turn_first[:, None] - turn_second))
+    if not (apart < np.deg2rad(ALIKE_DEG)).any():
+        return float("nan"), float("nan")
+    pairs = np.argwhere(apart < np.deg2rad(ALIKE_DEG))
+    both = turn_first[pairs[:, 0]]
+    both = both + 0.5 * _signed(turn_second[pairs[:, 1]] - both)
+    # Across a vector its error is that along it, about.
+    errors = [each.lengths_err_px / each.lengths_px / 2 for each in (one, other)]
+    return (
+        float(np.rad2deg(np.abs(both).min())),
+        float(np.rad2deg(np.linalg.norm(np.concatenate(errors)))),
+    )
 
 
-def _symmetry_deg(lattice: Lattice) -> float:
-    first, second = lattice.lengths_px
-    # Lengths of real images differ by some per cent through drift.
-    if abs(second / first - 1) > 0.06:
-        return 180.0
-    if abs(lattice.angle_deg - 120) < 4 or abs(lattice.angle_deg - 60) < 4:
-        return 60.0
-    return 90.0 if abs(lattice.angle_deg - 90) < 4 else 180.0
+def _as_long(vectors: FloatArray, as_this: FloatArray) -> NDArray[np.bool_]:
+    ratio = np.hypot(*vectors.T) / np.hypot(*as_this)
+    return np.asarray(np.abs(ratio - 1) < ALIKE)
+
+
+def _directed(vector: FloatArray) -> FloatArray:
+    """Direction anticlockwise from x as the image is seen, in radians."""
+    return np.asarray(np.arctan2(-vector[..., 0], vector[..., 1]))
+
+
+def _signed(angle: FloatArray) -> FloatArray:
+    return np.asarray((angle + np.pi) % (2 * np.pi) - np.pi)
 
 
 def _longest(lattice: Lattice) -> float:
