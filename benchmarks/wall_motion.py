@@ -26,16 +26,10 @@ import scanseg
 from scanseg.bundle import Model
 from scanseg.evaluate import displacement_error_px
 from scanseg.micrograph import Micrograph, Signal
+from scanseg.motion import Drift, WallFrame, WallMotion, track_walls
 from scanseg.simulate import PfmScene, SimulatedPfm, simulate_pfm_frames
 from scanseg.simulate.wall_lines import Wall, draw_walls
-from scanseg.walls import (
-    Drift,
-    TracedWall,
-    WallFrame,
-    WallMotion,
-    trace_lines,
-    track_walls,
-)
+from scanseg.walls import TracedWall, trace_lines
 
 # Training draws from seeds (1, number), validation from (20000, number).
 SEED = 78_000

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from scanseg.micrograph import Micrograph, Signal
+from scanseg.motion import WallFrame, track_walls
 from scanseg.report import draw_motion
-from scanseg.walls import WallFrame, track_walls
 
 SHAPE = (60, 80)
 

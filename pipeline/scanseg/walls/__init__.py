@@ -16,16 +16,12 @@ if TYPE_CHECKING:
     from scanseg.walls.graph import Branch, WallGraph, prune, trace_skeleton
     from scanseg.walls.lamellae import LamellaPeriod, lamella_period, lamella_table
     from scanseg.walls.lengths import line_length, steadied
-    from scanseg.walls.motion import WallMotion, track_walls
     from scanseg.walls.perimeter import perimeters
-    from scanseg.walls.pinning import PinningSites
     from scanseg.walls.polarity import phase_axis_deg, signed_response
     from scanseg.walls.profile import ProfileFit, fit_profiles
-    from scanseg.walls.registration import Drift, DriftEstimation, register_drift
     from scanseg.walls.result import Walls, trace_walls
     from scanseg.walls.roughness import Roughness, wall_roughness
     from scanseg.walls.route import measurement_points, short_route
-    from scanseg.walls.series import MotionTracking, WallFrame
     from scanseg.walls.settings import DomainMapping, WallTracing
     from scanseg.walls.table import wall_points_table, walls_table
     from scanseg.walls.trace import TracedWall, trace_lines
@@ -34,17 +30,11 @@ __all__ = [
     "Branch",
     "DomainMap",
     "DomainMapping",
-    "Drift",
-    "DriftEstimation",
     "LamellaPeriod",
-    "MotionTracking",
-    "PinningSites",
     "ProfileFit",
     "Roughness",
     "TracedWall",
-    "WallFrame",
     "WallGraph",
-    "WallMotion",
     "WallTracing",
     "Walls",
     "domains_table",
@@ -59,7 +49,6 @@ __all__ = [
     "phase_axis_deg",
     "polarity_fractions",
     "prune",
-    "register_drift",
     "short_route",
     "signed_response",
     "split_by_class",
@@ -67,7 +56,6 @@ __all__ = [
     "trace_lines",
     "trace_skeleton",
     "trace_walls",
-    "track_walls",
     "wall_lengths",
     "wall_points_table",
     "wall_roughness",
@@ -79,17 +67,11 @@ _HOMES = {
     "Branch": "graph",
     "DomainMap": "domains",
     "DomainMapping": "settings",
-    "Drift": "registration",
-    "DriftEstimation": "registration",
     "LamellaPeriod": "lamellae",
-    "MotionTracking": "series",
-    "PinningSites": "pinning",
     "ProfileFit": "profile",
     "Roughness": "roughness",
     "TracedWall": "trace",
-    "WallFrame": "series",
     "WallGraph": "graph",
-    "WallMotion": "motion",
     "WallTracing": "settings",
     "Walls": "result",
     "domains_table": "domains",
@@ -104,7 +86,6 @@ _HOMES = {
     "phase_axis_deg": "polarity",
     "polarity_fractions": "domains",
     "prune": "graph",
-    "register_drift": "registration",
     "short_route": "route",
     "signed_response": "polarity",
     "split_by_class": "classes",
@@ -112,7 +93,6 @@ _HOMES = {
     "trace_lines": "trace",
     "trace_skeleton": "graph",
     "trace_walls": "result",
-    "track_walls": "motion",
     "wall_lengths": "directions",
     "wall_points_table": "table",
     "wall_roughness": "roughness",

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from pandas import DataFrame
 
-    from scanseg.walls import WallFrame, WallMotion
+    from scanseg.motion import WallFrame, WallMotion
 
 __all__ = ["draw_motion"]
 
@@ -35,7 +35,7 @@ def draw_motion(
     Parameters
     ----------
     motion, frames
-        What :func:`scanseg.walls.track_walls` gave, and what it was given.
+        What :func:`scanseg.motion.track_walls` gave, and what it was given.
     frame
         The earlier scan of the pair.
     title

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from scanseg.walls.matching import Passage
-from scanseg.walls.points import WallPoints
+from scanseg.motion.matching import Passage
+from scanseg.motion.points import WallPoints
 
 __all__ = ["PinningSites", "compare_sites", "dwell_frames", "nearest_wall"]
 

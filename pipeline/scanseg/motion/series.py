@@ -12,11 +12,11 @@ from pydantic import Field, PositiveFloat, PositiveInt
 
 from scanseg.config import Config
 from scanseg.micrograph import Micrograph, Signal
-from scanseg.walls.matching import Passage, match_points
-from scanseg.walls.pinning import dwell_frames
-from scanseg.walls.points import MeasuredLine, WallPoints, gather_points, square_scale
-from scanseg.walls.registration import Drift, DriftEstimation, register_drift
-from scanseg.walls.switching import PolarityMap, polarity_maps
+from scanseg.motion.matching import Passage, match_points
+from scanseg.motion.pinning import dwell_frames
+from scanseg.motion.points import MeasuredLine, WallPoints, gather_points, square_scale
+from scanseg.motion.registration import Drift, DriftEstimation, register_drift
+from scanseg.motion.switching import PolarityMap, polarity_maps
 
 __all__ = ["FollowedSeries", "MotionTracking", "Pair", "WallFrame", "follow_walls"]
 

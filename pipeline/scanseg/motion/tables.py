@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from scanseg.walls.points import FERROELECTRIC
-from scanseg.walls.series import FollowedSeries, MotionTracking
-from scanseg.walls.switching import DomainEvent, domain_events
+from scanseg.motion.points import FERROELECTRIC
+from scanseg.motion.series import FollowedSeries, MotionTracking
+from scanseg.motion.switching import DomainEvent, domain_events
 
 if TYPE_CHECKING:
     from pandas import DataFrame

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from scanseg.walls.motion_tables import events_table, frames_table, motion_table, pinned_table
-from scanseg.walls.pinning import PinningSites, compare_sites, nearest_wall
-from scanseg.walls.points import FERROELASTIC, FERROELECTRIC
-from scanseg.walls.registration import Drift
-from scanseg.walls.series import FollowedSeries, MotionTracking, WallFrame, follow_walls
-from scanseg.walls.switching import switch_map
+from scanseg.motion.pinning import PinningSites, compare_sites, nearest_wall
+from scanseg.motion.points import FERROELASTIC, FERROELECTRIC
+from scanseg.motion.registration import Drift
+from scanseg.motion.series import FollowedSeries, MotionTracking, WallFrame, follow_walls
+from scanseg.motion.switching import switch_map
+from scanseg.motion.tables import events_table, frames_table, motion_table, pinned_table
 
 if TYPE_CHECKING:
     from pandas import DataFrame

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scanseg.micrograph import Micrograph, Signal
+from scanseg.motion.registration import Drift
 from scanseg.walls.polarity import phase_axis_deg, signed_response
-from scanseg.walls.registration import Drift
 
 __all__ = ["DomainEvent", "domain_events", "polarity_maps", "switch_map"]
 

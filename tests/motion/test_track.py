@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from scanseg.micrograph import Micrograph, Signal
+from scanseg.motion import MotionTracking, WallFrame, track_walls
 from scanseg.simulate import PfmScene, simulate_pfm_frames
 from scanseg.simulate.wall_lines import draw_walls
-from scanseg.walls import MotionTracking, WallFrame, trace_lines, track_walls
+from scanseg.walls import trace_lines
 
 SHAPE = (90, 120)
 SIZE_NM = (10.0, 5.0)

@@ -3,8 +3,8 @@ import pytest
 from scipy import ndimage
 
 from scanseg.micrograph import Micrograph, Signal
+from scanseg.motion import DriftEstimation, register_drift
 from scanseg.simulate import PfmScene, simulate_pfm_frames
-from scanseg.walls import DriftEstimation, register_drift
 
 SHAPE = (120, 150)
 MARGIN = 20

@@ -9,8 +9,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from scanseg.walls.registration import Drift
-from scanseg.walls.switching import PolarityMap, polarity_at
+from scanseg.motion.registration import Drift
+from scanseg.motion.switching import PolarityMap, polarity_at
 
 __all__ = [
     "CLOSED_PX",

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from scanseg.walls.matching import match_points
-from scanseg.walls.points import WallPoints
+from scanseg.motion.matching import match_points
+from scanseg.motion.points import WallPoints
 
 
 def points(*lines, up=None, kind=1):

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from scanseg.walls.points import CLOSED_PX, WallPoints
+from scanseg.motion.points import CLOSED_PX, WallPoints
 
 __all__ = ["Passage", "match_points"]
 
