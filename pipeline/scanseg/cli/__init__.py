@@ -26,6 +26,7 @@ COMMANDS = {
     "evaluate": "Compare what was found with what is true.",
     "models": "List, describe and test the models.",
     "rerun": "Make a run again, and say what differs.",
+    "view": "Look at an image or a run in napari.",
     "doctor": "Check this installation; the answer goes into a bug report.",
     "demo": "Try everything on the sample images and compare with the truth.",
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from scanseg.report.atoms import ATOM_TABLES, draw_atoms
-from scanseg.report.page import render_report
+from scanseg.report.page import images_by_doubt, render_report
 from scanseg.report.png import write_png
 from scanseg.report.review import Review, read_review
 from scanseg.report.tables import TableFormat, append_table, join_tables, write_rows
@@ -19,6 +19,7 @@ __all__ = [
     "draw_atoms",
     "draw_motion",
     "draw_walls",
+    "images_by_doubt",
     "join_tables",
     "read_review",
     "render_report",

@@ -17,7 +17,7 @@ from scanseg.report.kinds import Kind, ReportedImage
 from scanseg.report.thumbnails import Thumbnails, ThumbnailSize, thumbnail_sizes
 from scanseg.report.walls.page import WALLS
 
-__all__ = ["render_report"]
+__all__ = ["images_by_doubt", "render_report"]
 
 KINDS = (ATOMS, WALLS)
 # Objects in the distributions, shared evenly between the images.
@@ -52,8 +52,7 @@ def render_report(
     page
         HTML without anything from elsewhere.
     """
-    images = _digested(folder, [entry for entry in entries if entry["outputs"]])
-    images.sort(key=lambda image: (-image.doubt, image.name))
+    images = images_by_doubt(folder, [entry for entry in entries if entry["outputs"]])
     by_kind = _by_kind(images)
     pictures = _pictures(folder, images)
     failures = [
@@ -79,6 +78,27 @@ def render_report(
     return template.substitute(sections, size=f"{n_bytes / 1e6:.1f} MB")
 
 
+def images_by_doubt(folder: Path, entries: Sequence[Mapping[str, Any]]) -> list[ReportedImage]:
+    """Images of a run with results, the most doubtful first.
+
+    Parameters
+    ----------
+    folder
+        The output folder, from which tables are read.
+    entries
+        Lines of the manifest, as for the report.
+    """
+    n_sample = max(20, N_SAMPLE // max(1, len(entries)))
+    images = [
+        ReportedImage(
+            entry,
+            _kind_of(entry).digest(folder / entry["name"], entry["n_objects"], n_sample),
+        )
+        for entry in entries
+    ]
+    return sorted(images, key=lambda image: (-image.doubt, image.name))
+
+
 def _kind_of(entry: Mapping[str, Any]) -> Kind:
     return next(kind for kind in KINDS if kind.task == entry.get("task", ATOMS.task))
 
@@ -87,17 +107,6 @@ def _by_kind(images: list[ReportedImage]) -> dict[Kind, list[ReportedImage]]:
     """Images of each kind that occurs; without any, the page has the sections of atoms."""
     grouped = {kind: [image for image in images if _kind_of(image.entry) is kind] for kind in KINDS}
     return {kind: group for kind, group in grouped.items() if group} or {ATOMS: []}
-
-
-def _digested(folder: Path, entries: list[Mapping[str, Any]]) -> list[ReportedImage]:
-    n_sample = max(20, N_SAMPLE // max(1, len(entries)))
-    return [
-        ReportedImage(
-            entry,
-            _kind_of(entry).digest(folder / entry["name"], entry["n_objects"], n_sample),
-        )
-        for entry in entries
-    ]
 
 
 def _pictures(folder: Path, images: list[ReportedImage]) -> list[Thumbnails]:

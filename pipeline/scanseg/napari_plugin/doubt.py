@@ -1,0 +1,37 @@
+"""Which objects need a look first."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["suspects"]
+
+
+def suspects(features: Any) -> NDArray[np.intp]:
+    """Rows of a table, the least certain first, as the report of a run orders them.
+
+    Parameters
+    ----------
+    features
+        A DataFrame with ``probability`` and perhaps ``fit_ok``; what could not be fitted comes
+        before all else, what a person has placed comes last.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> suspects(pd.DataFrame({"probability": [0.9, 0.2, 0.8], "fit_ok": [True, True, False]}))
+    array([2, 1, 0])
+    """
+    n_rows = len(features)
+    certainty = np.ones(n_rows)
+    if "probability" in features:
+        certainty = np.nan_to_num(np.asarray(features["probability"], float), nan=2.0)
+    if "fit_ok" in features:
+        fitted = np.array([each is not False and each != 0 for each in features["fit_ok"]], bool)
+        certainty = np.where(fitted, certainty, certainty - 1)
+    if "status" in features:
+        certainty = np.where(np.asarray(features["status"].fillna("")) != "", 3.0, certainty)
+    return np.argsort(certainty, kind="stable")

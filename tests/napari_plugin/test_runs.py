@@ -1,0 +1,93 @@
+"""What a run has found, as layers, and the way through it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from scanseg.cli.view import open_viewer
+from scanseg.errors import ScansegError
+from scanseg.napari_plugin.inspection import InspectWidget
+from scanseg.napari_plugin.open_run import OpenRunWidget
+from scanseg.napari_plugin.reading import RunView, get_reader
+from scanseg.napari_plugin.viewing import facts_of, show_layers
+
+
+def by_role(viewer):
+    return {facts_of(layer).get("role"): layer for layer in viewer.layers}
+
+
+def test_run_is_sorted_by_doubt_and_tells_failures(run_folder):
+    run = RunView(run_folder)
+    assert sorted(run.names) == ["scan.tif", "stem.tif"]
+    assert [run.doubt[name] for name in run.names] == sorted(run.doubt.values(), reverse=True)
+    assert [name for name, _ in run.failures] == ["broken.tif"]
+    assert get_reader(str(run_folder)) is not None
+
+
+def test_images_of_a_run_replace_each_other(viewer, run_folder):
+    widget = OpenRunWidget(viewer)
+    viewer.window.add_dock_widget(widget, name="Open run")
+    widget.open(run_folder)
+    rows = {widget.table.item(row, 1).text(): row for row in range(widget.table.rowCount())}
+    widget.show_row(rows["scan.tif"])
+    walls = by_role(viewer)["walls"]
+    table = pd.read_csv(run_folder / "scan.tif" / "walls.csv")
+    points = pd.read_csv(run_folder / "scan.tif" / "wall_points.csv")
+    assert len(walls.data) == len(table) == 2
+    first = points[points["branch"] == table["branch"][0]]
+    np.testing.assert_allclose(walls.data[0], first[["y_px", "x_px"]], rtol=1e-6)
+    np.testing.assert_array_equal(walls.features["length_nm"], table["length_nm"])
+    assert tuple(walls.scale) == (5.0, 8.0)
+    assert {tuple(map(str, layer.units)) for layer in viewer.layers} == {("nanometer",) * 2}
+
+    widget.show_row(rows["stem.tif"])
+    roles = by_role(viewer)
+    assert "walls" not in roles
+    assert len(roles["atoms"].data) == len(pd.read_csv(run_folder / "stem.tif" / "atoms.csv"))
+    assert {tuple(layer.scale) for layer in viewer.layers} == {(0.02, 0.03)}
+    shown = list(viewer.layers)
+    widget.show_row(rows["stem.tif"])
+    assert list(viewer.layers) == shown  # the same layers, not new ones
+
+
+def test_inspecting_goes_from_suspect_to_suspect(viewer, run_folder, tmp_path):
+    show_layers(viewer, RunView(run_folder).layers("stem.tif"), slot="run")
+    atoms = by_role(viewer)["atoms"]
+    atoms.features.loc[7, "probability"] = 0.2
+    atoms.features.loc[3, "fit_ok"] = False
+    widget = InspectWidget(viewer)
+    viewer.window.add_dock_widget(widget, name="Inspect")
+    keys = {str(key): action for key, action in viewer.keymap.items()}
+    for row in (3, 7):  # what could not be fitted comes first
+        keys["N"](viewer)
+        assert set(atoms.selected_data) == {row}
+        centre = np.asarray(viewer.camera.center[-2:])
+        np.testing.assert_allclose(centre, atoms.data[row] * atoms.scale)
+    keys["P"](viewer)
+    assert set(atoms.selected_data) == {3}
+    widget._show_selection()
+    assert widget.rows.rowCount() == 1
+    atoms.selected_data = set()
+    widget._show_selection()
+    assert widget.rows.rowCount() == len(atoms.data)
+    widget.save_figure(tmp_path / "histogram.svg")
+    assert (tmp_path / "histogram.svg").stat().st_size > 1000
+
+
+def test_walls_are_inspected_too(viewer, run_folder):
+    show_layers(viewer, RunView(run_folder).layers("scan.tif"), slot="run")
+    widget = InspectWidget(viewer)
+    widget.step(1)
+    assert len(by_role(viewer)["walls"].selected_data) == 1
+    widget.column.setCurrentText("length_nm")
+    assert widget.column.currentText() == "length_nm"
+    widget.deleteLater()
+
+
+@pytest.mark.usefixtures("display", "napari_home")
+def test_view_opens_a_run_and_refuses_what_is_none(run_folder, tmp_path, shared_viewer):
+    (tmp_path / "notes.txt").write_text("nothing to see")
+    with pytest.raises(ScansegError):
+        open_viewer(tmp_path / "notes.txt", show=False)
