@@ -14,7 +14,7 @@ from scanseg.config import Config
 from scanseg.micrograph import FloatImage, Mask, Micrograph, Signal
 from scanseg.simulate.domain_scenes import DomainLayout, MovingWalls, Sizes, draw_domains
 from scanseg.simulate.domains import Domains
-from scanseg.simulate.lock_in import draw_recording, record, wrapped_phase_deg
+from scanseg.simulate.lock_in import Recording, draw_recording, record, wrapped_phase_deg
 from scanseg.simulate.piezoresponse import (
     Cantilever,
     ComplexImage,
@@ -40,6 +40,8 @@ __all__ = ["PfmScene", "SimulatedPfm", "simulate_pfm", "simulate_pfm_frames"]
 
 # The field of view is rendered with this margin, so that Fourier wrap-round stays outside.
 MARGIN_PX = 16
+# So far from any border the middle of a domain lies.
+FAR_PX = 1e3
 # Narrower walls would be undersampled, wider ones a scan of nothing but walls.
 WALL_HALF_WIDTH_PX = (0.9, 8.0)
 
@@ -351,15 +353,9 @@ def _scan(scene: _Scene, rng: np.random.Generator, config: PfmScene) -> Simulate
     measured_rows[:n_measured] = True
 
     noise = scene.noise * typical
-    seen_response = Visible.of_channels(
-        response,
-        amplitude="amplitude" in scene.kept,
-        phase="phase" in scene.kept,
-        row_noise=np.float32(noise) * recording.row_noise,
-        half_width_px=scene.tip.half_width_px,
-    )
-    walls = tuple(_walls(scene, seen_response, measured_rows))
-    drawn = resolved_walls(walls, seen_response)
+    seen = _seen(scene, response, recording, noise)
+    walls = tuple(_walls(scene, seen, measured_rows))
+    drawn = resolved_walls(walls, seen["ferroelastic"])
     class_map = draw_walls(
         drawn,
         response.shape,
@@ -375,11 +371,11 @@ def _scan(scene: _Scene, rng: np.random.Generator, config: PfmScene) -> Simulate
     }
     for image in images.values():
         image[n_measured:] = np.nan
-    seen = {name: image for name, image in images.items() if name in scene.kept}
+    kept = {name: image for name, image in images.items() if name in scene.kept}
     return SimulatedPfm(
-        amplitude_pm=seen.get("amplitude"),
-        phase_deg=seen.get("phase"),
-        topography_nm=seen.get("topography"),
+        amplitude_pm=kept.get("amplitude"),
+        phase_deg=kept.get("phase"),
+        topography_nm=kept.get("topography"),
         response=response,
         walls=walls,
         drawn_walls=drawn,
@@ -406,7 +402,40 @@ def _response(scene: _Scene) -> ComplexImage:
     return response * np.complex64(scene.rotation)
 
 
-def _walls(scene: _Scene, seen: Visible, measured: Mask) -> Iterator[Wall]:
+def _seen(
+    scene: _Scene, response: ComplexImage, recording: Recording, noise: float
+) -> dict[WallClass, Visible]:
+    """What each class of walls adds to the scan that is seen.
+
+    The response less that of the same scene without these walls: a gradient of something else, such
+    as a wide wall of the other class, does not make a wall visible.
+    """
+    inner = np.s_[MARGIN_PX:-MARGIN_PX, MARGIN_PX:-MARGIN_PX]
+    domains = scene.domains
+    without: dict[WallClass, Domains] = {
+        "ferroelectric": replace(domains, level=np.full_like(domains.level, FAR_PX)),
+        "ferroelastic": replace(domains, twin=np.full_like(domains.twin, -FAR_PX)),
+    }
+
+    def shown(of: ComplexImage) -> Visible:
+        return Visible.of_channels(
+            of,
+            amplitude="amplitude" in scene.kept,
+            phase="phase" in scene.kept,
+            row_noise=np.float32(noise) * recording.row_noise,
+            half_width_px=scene.tip.half_width_px,
+        )
+
+    whole = shown(response)
+    return {
+        kind: whole.less(
+            shown(_response(replace(scene, domains=other))[inner] * recording.row_factor[:, None])
+        )
+        for kind, other in without.items()
+    }
+
+
+def _walls(scene: _Scene, seen: dict[WallClass, Visible], measured: Mask) -> Iterator[Wall]:
     inner = np.s_[MARGIN_PX:-MARGIN_PX, MARGIN_PX:-MARGIN_PX]
     one_grain = measured & ~_at_grain_boundary(scene.domains.grain[inner])
     families: tuple[tuple[WallClass, FloatImage, Mask], ...] = (
@@ -416,7 +445,7 @@ def _walls(scene: _Scene, seen: Visible, measured: Mask) -> Iterator[Wall]:
     )
     for kind, level, where in families:
         for line in zero_lines(level, where):
-            yield Wall(line, kind, contrast_at(line, kind, seen))
+            yield Wall(line, kind, contrast_at(line, kind, seen[kind]))
 
 
 def _at_grain_boundary(grain: NDArray[np.int32]) -> Mask:

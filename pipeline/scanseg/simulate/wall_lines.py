@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -36,7 +36,7 @@ class Wall:
     kind
         ``ferroelectric`` (the polarisation reverses) or ``ferroelastic`` (it turns by 90°).
     contrast
-        How far what is seen of the response changes across the wall, in s.d. of the noise of a
+        How far what is seen of the wall changes the response across it, in s.d. of the noise of a
         pixel, shape (N,).
     """
 
@@ -95,6 +95,10 @@ class Visible:
             size = np.maximum(np.abs(response), np.float32(1e-9))
             response = response * (np.minimum(size, np.median(size[::2, ::2])) / size)
         return cls(response, row_noise, half_width_px)
+
+    def less(self, other: Visible) -> Visible:
+        """What this shows and the other does not."""
+        return replace(self, response=self.response - other.response)
 
 
 def contrast_at(line: NDArray[np.float64], kind: WallClass, seen: Visible) -> NDArray[np.float64]:
