@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 
 from scanseg.config import Config
@@ -33,6 +35,9 @@ class WallTracing(Config):
     """Lone walls are dropped below this length."""
     shortest_run_px: PositiveFloat = 12.0
     """A branch is cut where its class changes, unless the run of a class is shorter than this."""
+    place: Literal["wall", "flip"] = "wall"
+    """Where ferroelectric walls are put: where the polarisation reverses, or where the phase flips,
+    which a background of the instrument moves by up to two pixels."""
     half_width_px: PositiveFloat = 3.0
     """Half width w that fits start from."""
     reach_px: PositiveFloat = 10.0

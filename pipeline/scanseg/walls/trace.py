@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from scanseg.micrograph import FloatImage, Mask, Micrograph, Signal
 from scanseg.walls.classes import split_by_class
+from scanseg.walls.flip import at_phase_flips
 from scanseg.walls.graph import Branch, WallGraph, prune, trace_skeleton
 from scanseg.walls.lengths import line_length
 from scanseg.walls.lines import WallLine, smooth_line
@@ -111,6 +112,8 @@ def trace_lines(
         lines, scan, skeleton, half_width_px=config.half_width_px, reach_px=config.reach_px,
         largest_shift_px=config.largest_shift_px,
     )  # fmt: skip
+    if config.place == "flip":
+        measured = at_phase_flips(lines, measured, scan)
     walls = tuple(map(_traced, graph.branches, lines, measured, repeat(probability)))
     return walls, graph
 
