@@ -318,11 +318,13 @@ class CorrectWidget(QWidget):
         if self._is_points:
             for index in indices:
                 self._settle_point(index, status)
-            self._silently(self._refresh_points)
         else:
             for index in indices:
                 self._write_features([index], self._measured(index), status)
-        self._recolour(indices)
+        if status == ADDED:
+            self._recolour(indices)
+        elif self._is_points:
+            self._layer.refresh()
         self._changed(f"{len(indices)} {status}.")
 
     def _settle_point(self, index: int, status: str) -> None:
@@ -346,9 +348,6 @@ class CorrectWidget(QWidget):
         if layer.ndim > 2:
             where["frame"] = round(float(place[0]))
         self._write_features([index], {**where, **measured}, status)
-
-    def _refresh_points(self) -> None:
-        self._layer.refresh()
 
     def _measured(self, index: int) -> dict[str, Any]:
         """Length of a wall as it lies; widths belonged to the line that was fitted."""
@@ -379,10 +378,13 @@ class CorrectWidget(QWidget):
         if "class" not in layer.features:
             return
         colours = colours_of(layer.features["class"].iloc[rows], self._colours)
-        name = "face_color" if self._is_points else "edge_color"
-        everything = np.array(getattr(layer, name))
+        if self._is_points:
+            layer.face_color[rows] = colours  # in place: of 100,000 points all others stay
+            layer.refresh()
+            return
+        everything = np.array(layer.edge_color)
         everything[rows] = colours
-        self._silently(lambda: setattr(layer, name, everything))
+        self._silently(lambda: setattr(layer, "edge_color", everything))
 
     def _replace_lines(self, gone: list[int], lines: list[Any], said: str) -> None:
         """Put lines in the place of others; they keep the features of the first of these."""

@@ -30,8 +30,12 @@ def suspects(features: Any) -> NDArray[np.intp]:
     if "probability" in features:
         certainty = np.nan_to_num(np.asarray(features["probability"], float), nan=2.0)
     if "fit_ok" in features:
-        fitted = np.array([each is not False and each != 0 for each in features["fit_ok"]], bool)
+        column = features["fit_ok"]
+        if column.dtype.kind != "b":  # empty cells of atoms that a person has placed
+            column = column.fillna(True).astype(bool)
+        fitted = column.to_numpy()
         certainty = np.where(fitted, certainty, certainty - 1)
     if "status" in features:
-        certainty = np.where(np.asarray(features["status"].fillna("")) != "", 3.0, certainty)
+        placed = ~features["status"].isin(["", np.nan, None]).to_numpy()
+        certainty = np.where(placed, 3.0, certainty)
     return np.argsort(certainty, kind="stable")

@@ -51,6 +51,7 @@ class InspectWidget(QWidget):
         self._rank = -1
         self._watched: Any = None
         self._figure: Any = None
+        self._stale = False
         self.layer_choice = LayerChoice(napari_viewer, KINDS, ROLES)
         self.rows = TableModel()
         self.table = QTableView()
@@ -67,7 +68,7 @@ class InspectWidget(QWidget):
         self._pause = QTimer(self)
         self._pause.setSingleShot(True)
         self._pause.setInterval(PAUSE_MS)
-        self._pause.timeout.connect(self._show_selection)
+        self._pause.timeout.connect(self._catch_up)
         self._lay_out()
         self.layer_choice.layer_changed.connect(self._take_layer)
         self.column.currentTextChanged.connect(self._draw)
@@ -89,6 +90,8 @@ class InspectWidget(QWidget):
 
     def step(self, by: int, *_: Any) -> None:
         """Go to the next suspect, or back."""
+        if self._stale:
+            self._refresh()
         if len(self._order):
             self._rank = int(np.clip(self._rank + by, 0, len(self._order) - 1))
             self.show_object(int(self._order[self._rank]))
@@ -142,7 +145,7 @@ class InspectWidget(QWidget):
         self._watched = None
         if layer is not None:
             selected = layer.selected_data
-            self._watched = [(layer.events.features, self._refresh)]
+            self._watched = [(layer.events.features, self._features_changed)]
             if hasattr(selected, "events"):
                 self._watched.append((selected.events.items_changed, self._selection_changed))
             for events, slot in self._watched:
@@ -150,7 +153,12 @@ class InspectWidget(QWidget):
         self._rank = -1
         self._refresh()
 
+    def _features_changed(self, event: Any = None) -> None:
+        self._stale = True
+        self._pause.start()
+
     def _refresh(self, event: Any = None) -> None:
+        self._stale = False
         layer = self.layer_choice.layer
         features = None if layer is None else layer.features
         self._order = np.empty(0, np.intp) if features is None else suspects(features)
@@ -168,6 +176,12 @@ class InspectWidget(QWidget):
 
     def _selection_changed(self, event: Any = None) -> None:
         self._pause.start()
+
+    def _catch_up(self) -> None:
+        if self._stale:
+            self._refresh()
+        else:
+            self._show_selection()
 
     def _show_selection(self) -> None:
         layer = self.layer_choice.layer
