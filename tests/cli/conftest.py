@@ -119,10 +119,11 @@ def walls_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def scanseg(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
     """Call the command line as the shell does; returns (exit code, stdout, stderr)."""
-    from scanseg.cli import main, predict
+    from scanseg.cli import main, predict, watch
 
     finder = _helpers().SpotFinder()
-    monkeypatch.setattr(predict, "open_processor", lambda model, settings: finder)
+    for command in (predict, watch):
+        monkeypatch.setattr(command, "open_processor", lambda model, settings: finder)
 
     def call(*arguments: object) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", ["scanseg", *map(str, arguments)])

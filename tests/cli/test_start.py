@@ -45,7 +45,7 @@ def test_help_loads_nothing_heavy(arguments):
 
 def test_help_of_a_command_loads_no_network_library():
     # One process for all commands: starting it takes longer than everything else here.
-    commands = ("predict", "simulate", "train", "evaluate", "models", "demo")
+    commands = ("predict", "watch", "simulate", "train", "evaluate", "models", "demo")
     heavy = ("albumentations", "matplotlib", "openvino", "torch")
     code = "\n".join(CALL.replace("sys.argv[1:]", f"{[command, '--help']}") for command in commands)
     run = subprocess.run(

@@ -19,6 +19,7 @@ __all__ = ["app", "main"]
 
 COMMANDS = {
     "predict": "Find the atoms or domain walls of every image in files and folders.",
+    "watch": "Process images as they come into a folder.",
     "report": "Write the report of a run and its tables anew.",
     "check": "Say what is in files, and what predict would take.",
     "simulate": "Make labelled images whose truth is known.",

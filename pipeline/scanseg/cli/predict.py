@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import shlex
-import signal
 import sys
-import threading
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -18,20 +14,34 @@ from typing import Annotated, Any
 import typer
 
 from scanseg.cli.exits import ExitCode, start_logging
+from scanseg.cli.options import (
+    SETTINGS,
+    ChannelOption,
+    ConfigOption,
+    DeviceOption,
+    Events,
+    EventsOption,
+    ModelOption,
+    PixelSizeOption,
+    QuietOption,
+    SaveOption,
+    SetOption,
+    VerboseOption,
+    given_settings,
+)
 from scanseg.cli.progress import print_event, watch
+from scanseg.cli.session import exit_code, log_file, print_result, stoppable, summary
 from scanseg.errors import ConfigError
 from scanseg.runs.choice import open_processor
-from scanseg.runs.collect import Found
 from scanseg.runs.execute import RunResult, execute
 from scanseg.runs.folder import RunFolder, refuse_foreign
 from scanseg.runs.manifest import Entry, Manifest
 from scanseg.runs.plan import Plan, find_inputs
 from scanseg.runs.process import Processor
-from scanseg.runs.settings import RunSettings, load_settings, setting_help, setting_lines
+from scanseg.runs.settings import RunSettings
 from scanseg.runs.shards import Shard
-from scanseg.runs.tasks import occurring
 
-__all__ = ["app", "predict_folder", "show_plan"]
+__all__ = ["app", "named_model", "predict_folder", "show_plan"]
 
 app = typer.Typer(pretty_exceptions_enable=False, add_completion=False)
 log = logging.getLogger("scanseg.cli")
@@ -43,15 +53,6 @@ class Retry(StrEnum):
     FAILED = "failed"
 
 
-class Events(StrEnum):
-    """How programs are told."""
-
-    JSONL = "jsonl"
-
-
-SETTINGS = "All settings, for --config and --set:\n\n\b\n" + "\n".join(setting_lines())
-
-
 @app.command(epilog=SETTINGS)
 def predict(
     inputs: Annotated[
@@ -60,25 +61,13 @@ def predict(
     output: Annotated[
         Path, typer.Option("--output", "-o", metavar="OUT", help="Folder of the results.")
     ],
-    model: Annotated[
-        str | None,
-        typer.Option("--model", "-m", help="A shipped model or a folder; chosen by the images."),
-    ] = None,
-    pixel_size_nm: Annotated[
-        str | None, typer.Option(metavar="NM", help=setting_help("input.pixel_size_nm"))
-    ] = None,
-    channel: Annotated[str | None, typer.Option(help=setting_help("input.channel"))] = None,
-    device: Annotated[str | None, typer.Option(help=setting_help("machine.device"))] = None,
-    save: Annotated[
-        str | None, typer.Option(metavar="MAP,...", help=setting_help("output.save"))
-    ] = None,
-    config: Annotated[
-        Path | None, typer.Option(metavar="FILE.yaml", help="Settings from a file.")
-    ] = None,
-    set_: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="A.B=C", help="A setting; may be repeated."),
-    ] = None,
+    model: ModelOption = None,
+    pixel_size_nm: PixelSizeOption = None,
+    channel: ChannelOption = None,
+    device: DeviceOption = None,
+    save: SaveOption = None,
+    config: ConfigOption = None,
+    set_: SetOption = None,
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Remove earlier results in OUT and compute all anew.")
     ] = False,
@@ -99,13 +88,9 @@ def predict(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show what would be done, and write nothing.")
     ] = False,
-    events: Annotated[
-        Events | None, typer.Option(help="Write what happens to stdout, for programs.")
-    ] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Errors only.")] = False,
-    verbose: Annotated[
-        int, typer.Option("--verbose", "-v", count=True, help="More messages; -vv all.")
-    ] = 0,
+    events: EventsOption = None,
+    quiet: QuietOption = False,
+    verbose: VerboseOption = 0,
 ) -> None:
     """Find the atoms, or the domain walls, of every image in files and folders.
 
@@ -118,14 +103,16 @@ def predict(
     """
     verbosity = -1 if quiet else verbose
     start_logging(verbosity)
-    options = {
-        "input.pixel_size_nm": pixel_size_nm,
-        "input.channel": channel,
-        "machine.device": device,
-        "output.save": None if save is None else [name.strip() for name in save.split(",")],
-    }
-    given = [f"{key}={json.dumps(value)}" for key, value in options.items() if value is not None]
-    settings = load_settings(config, (*(set_ or ()), *given))
+    settings = given_settings(
+        config,
+        set_,
+        {
+            "input.pixel_size_nm": pixel_size_nm,
+            "input.channel": channel,
+            "machine.device": device,
+            "output.save": save,
+        },
+    )
     part = None if shard is None else Shard.parse(shard)
     if fresh and part is not None:
         raise ConfigError(
@@ -157,11 +144,11 @@ def predict(
         verbosity=verbosity,
         as_json=events is Events.JSONL,
     )
-    code = _exit_code(result, is_part=part is not None)
+    code = exit_code(result, is_part=part is not None)
     if events is Events.JSONL:
-        print_event({"event": "end", "exit_code": int(code), **_summary(result)})
+        print_event({"event": "end", "exit_code": int(code), **summary(result)})
     elif result is not None:
-        _print_result(result, output, part)
+        print_result(result, output, part)
     raise typer.Exit(code)
 
 
@@ -188,9 +175,9 @@ def predict_folder(
     log_name = f"run.{part}.log" if part else "run.log"
     with (
         RunFolder(output, fresh=fresh, part=part) as folder,
-        _log_file(folder.path / log_name),
+        log_file(folder.path / log_name),
     ):
-        plan = find_inputs(inputs, output=folder.path, taken=_taken(folder.manifest))
+        plan = find_inputs(inputs, output=folder.path, taken=folder.manifest.path_of)
         plan = plan if shard is None else shard.part_of(plan)
         log.info("command: %s", shlex.join(sys.argv))
         for each in plan.skipped:
@@ -200,7 +187,7 @@ def predict_folder(
         try:
             with (
                 watch(len(plan.files), verbosity=verbosity, as_json=as_json) as observe,
-                _stoppable() as stop,
+                stoppable() as stop,
             ):
                 return execute(
                     plan,
@@ -233,7 +220,7 @@ def show_plan(
     refuse_foreign(output)
     processor = open_processor(model, settings)
     manifest = Manifest(output)
-    plan = find_inputs(inputs, output=output, taken=_taken(manifest))
+    plan = find_inputs(inputs, output=output, taken=manifest.path_of)
     plan = plan if shard is None else shard.part_of(plan)
     if not plan.files and shard is None:
         _say_nothing_found(inputs)
@@ -267,55 +254,6 @@ def _state(entry: Entry | None, retry_failed: bool) -> str:
     return "known"
 
 
-def _taken(manifest: Manifest) -> Any:
-    def path_of(name: str) -> Path | None:
-        entry = manifest.entry(name)
-        return Path(entry.path) if entry else None
-
-    return path_of
-
-
-@contextmanager
-def _log_file(path: Path) -> Iterator[None]:
-    handler = logging.FileHandler(path, encoding="utf-8")
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-    handler.setLevel(logging.DEBUG)
-    logger = logging.getLogger("scanseg")
-    logger.setLevel(logging.DEBUG)
-    logger.addHandler(handler)
-    try:
-        yield
-    finally:
-        logger.removeHandler(handler)
-        handler.close()
-
-
-@contextmanager
-def _stoppable() -> Iterator[threading.Event]:
-    """An event that Ctrl-C and SIGTERM (the end of a batch job) set; the second time they kill.
-
-    An exception out of nowhere would not do: compiled code swallows it.
-    """
-    stop = threading.Event()
-
-    def handle(number: int, frame: Any) -> None:
-        if stop.is_set():
-            raise KeyboardInterrupt
-        stop.set()
-        log.warning("Stopping after the image in hand; once more to stop at once.")
-
-    if threading.current_thread() is not threading.main_thread():
-        yield stop
-        return
-    kinds = (signal.SIGINT, signal.SIGTERM)
-    before = [signal.signal(kind, handle) for kind in kinds]
-    try:
-        yield stop
-    finally:
-        for kind, handler in zip(kinds, before, strict=True):
-            signal.signal(kind, handler)
-
-
 def _print_plan(
     plan: Plan,
     output: Path,
@@ -331,7 +269,7 @@ def _print_plan(
     lines = [
         f"images   {len(plan.files)}{known}",
         f"skipped  {len(plan.skipped)} files: {skipped}" if skipped else "",
-        f"model    {_chosen(model)}",
+        f"model    {named_model(model)}",
         f"device   {model.get('engine') or settings.machine.device}",
         f"tiles    {settings.inference.tile_px} px a side",
         f"output   {output}",
@@ -339,7 +277,7 @@ def _print_plan(
     print("\n".join(line for line in lines if line), file=sys.stderr)
 
 
-def _chosen(model: Mapping[str, Any]) -> str:
+def named_model(model: Mapping[str, Any]) -> str:
     """Name and version of the model, or of those that the kind of each file chooses from."""
     if "choices" in model:
         choices = model["choices"].items()
@@ -356,55 +294,3 @@ def _say_nothing_found(inputs: list[Path]) -> None:
         "hidden files and the results of earlier runs do not count.",
         file=sys.stderr,
     )
-
-
-def _exit_code(result: RunResult | None, *, is_part: bool) -> ExitCode:
-    if result is None:
-        return ExitCode.NOTHING_TO_DO
-    if result.interrupted:
-        return ExitCode.INTERRUPTED
-    if not result.n_done + result.n_kept + result.n_failed and not is_part:
-        return ExitCode.NOTHING_TO_DO
-    return ExitCode.SOME_FAILED if result.n_failed else ExitCode.ALL_GOOD
-
-
-def _summary(result: RunResult | None) -> dict[str, Any]:
-    if result is None:
-        return {}
-    summary = {name: getattr(result, name) for name in result.__slots__}
-    found = {kind: each._asdict() for kind, each in result.found.items()}
-    return {**summary, "n_objects": result.n_objects, "found": found}
-
-
-def _print_result(result: RunResult, output: Path, shard: Shard | None) -> None:
-    kept = f" ({result.n_kept} unchanged)" if result.n_kept else ""
-    tasks = occurring(result.found)
-    counts = [_counted(task.name, result.found.get(task.name, Found(0, 0))) for task in tasks]
-    tables = [str(output / task.tables[0]) for task in tasks]
-    typer.echo(
-        f"{', '.join(counts)}{kept}, {result.seconds:.1f} s: "
-        f"{output if shard else ', '.join(tables)}"
-    )
-    if shard is not None:
-        typer.echo(
-            f"This was part {shard.index} of {shard.count}; when all are done: "
-            f"{shlex.join(['scanseg', 'report', str(output)])}"
-        )
-    if result.gave_up:
-        typer.echo("Stopped, because more images failed than --max-failures or --fail-fast allow.")
-    if result.n_failed:
-        typer.echo(
-            f"{result.n_failed} failed: {output / 'failures.csv'} says why and what to do; "
-            "--retry failed tries them again."
-        )
-    if result.interrupted:
-        arguments = [each for each in sys.argv[1:] if each != "--fresh"]
-        print(
-            f"Stopped. To go on: {shlex.join(['scanseg', *arguments])}",
-            file=sys.stderr,
-        )
-
-
-def _counted(name: str, found: Found) -> str:
-    images = "image" if found.n_images == 1 else "images"
-    return f"{found.n_objects:,} {name} in {found.n_images} {images}"

@@ -20,8 +20,8 @@ class Observer(Protocol):
 
 
 @contextmanager
-def watch(n_images: int, *, verbosity: int, as_json: bool) -> Iterator[Observer]:
-    """Choose how to show a run of ``n_images`` images."""
+def watch(n_images: int | None, *, verbosity: int, as_json: bool) -> Iterator[Observer]:
+    """Choose how to show a run of ``n_images`` images; None where nobody knows yet."""
     if as_json:
         print_event({"event": "start", "n_images": n_images})
         yield print_event
@@ -42,7 +42,7 @@ def print_event(event: dict[str, Any]) -> None:
 class _Lines:
     """One line an image, for logs of batch systems."""
 
-    def __init__(self, n_images: int) -> None:
+    def __init__(self, n_images: int | None) -> None:
         self._n_images = n_images
         self._n_seen = 0
 
@@ -50,11 +50,12 @@ class _Lines:
         if event["event"] != "image":
             return
         self._n_seen += 1
-        print(f"[{self._n_seen}/{self._n_images}] {_describe(event)}", file=sys.stderr, flush=True)
+        of_all = "" if self._n_images is None else f"/{self._n_images}"
+        print(f"[{self._n_seen}{of_all}] {_describe(event)}", file=sys.stderr, flush=True)
 
 
 @contextmanager
-def _bar(n_images: int) -> Iterator[Observer]:
+def _bar(n_images: int | None) -> Iterator[Observer]:
     from rich.console import Console
     from rich.markup import escape
     from rich.progress import (

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import logging
 import threading
 import time
 from collections import deque
@@ -19,17 +18,15 @@ from scanseg.runs.failures import failure_of
 from scanseg.runs.folder import RunFolder
 from scanseg.runs.manifest import Failure
 from scanseg.runs.pipeline import WriteBehind, read_ahead
-from scanseg.runs.plan import Plan, Skipped
+from scanseg.runs.plan import InputFile, Plan, Skipped
 from scanseg.runs.process import Processor
-from scanseg.runs.publish import publish
+from scanseg.runs.publish import try_to_publish
 from scanseg.runs.reading import Read, Reading, read_file
 from scanseg.runs.record import describe_machine, now, versions
 from scanseg.runs.settings import RunSettings
 from scanseg.runs.summary import write_summary
 
-__all__ = ["RunResult", "execute"]
-
-log = logging.getLogger("scanseg.runs")
+__all__ = ["Earlier", "RunResult", "execute"]
 
 # A few images ahead keep the network busy; of large ones the memory budget lets fewer pass.
 AHEAD = 4
@@ -72,6 +69,25 @@ class RunResult:
         return sum(each.n_objects for each in self.found.values())
 
 
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """What a run that comes in batches has done before the one in hand.
+
+    Parameters
+    ----------
+    files
+        Its files.
+    started
+        When it began.
+    seconds
+        Wall time of all batches.
+    """
+
+    files: tuple[InputFile, ...] = ()
+    started: str = ""
+    seconds: float = 0.0
+
+
 def execute(
     plan: Plan,
     folder: RunFolder,
@@ -84,6 +100,7 @@ def execute(
     read: Read | None = None,
     command: tuple[str, ...] = (),
     stop: threading.Event | None = None,
+    earlier: Earlier | None = None,
 ) -> RunResult:
     """Process the images of a plan and write all their results.
 
@@ -109,6 +126,8 @@ def execute(
         The command line, for the record.
     stop
         Ends the run after the frame in hand when it is set.
+    earlier
+        For the record: what batches before this one have done.
 
     Raises
     ------
@@ -116,7 +135,8 @@ def execute(
         When the disk is full or the device is missing. What is finished stays.
     """
     started = time.perf_counter()
-    record = _record(plan, processor, settings, command)
+    earlier = earlier or Earlier()
+    record = _record(plan, processor, settings, command, earlier)
     reading = Reading(plan, folder, processor, settings, retry_failed, read or read_file)
     collector = Collector(folder, settings.output, observe, reading.release)
     writing = WriteBehind(collector.take, depth=2)
@@ -154,7 +174,8 @@ def execute(
     )
     if not folder.part:  # the tables of the parts are made when all of them are there
         write_summary(folder)
-    if result.n_done or collector.n_new_failures or is_cut or folder.is_unfinished():
+    is_news = bool(result.n_done or collector.n_new_failures or earlier.files)
+    if is_news or is_cut or folder.is_unfinished():
         folder.write_json(
             folder.record_name,
             record
@@ -162,34 +183,30 @@ def execute(
                 "skipped": _skipped(*plan.skipped, *collector.skipped),
                 "model": dict(processor.description),  # by now the engine is known
                 "finished": None if is_cut else now(),
-                "seconds": result.seconds,
+                "seconds": round(earlier.seconds + result.seconds, 4),
             },
         )
     if not folder.part and not result.interrupted:
-        _publish(folder)
+        try_to_publish(folder)
     return result
 
 
-def _publish(folder: RunFolder) -> None:
-    """Write the report; the results are there already, and count without it."""
-    try:
-        publish(folder)
-    except Exception as error:
-        log.warning("report.html could not be written: %s. Try: scanseg report", error)
-        log.debug("the report", exc_info=error)
-
-
 def _record(
-    plan: Plan, processor: Processor, settings: RunSettings, command: tuple[str, ...]
+    plan: Plan,
+    processor: Processor,
+    settings: RunSettings,
+    command: tuple[str, ...],
+    earlier: Earlier,
 ) -> dict[str, Any]:
+    files = {file.name: file for file in (*earlier.files, *plan.files)}
     return {
         "scanseg": versions()["scanseg"],
         "command": list(command),
-        "started": now(),
+        "started": earlier.started or now(),
         "model": dict(processor.description),
         "colours": dict(processor.colours),
         "settings": settings.model_dump(mode="json"),
-        "inputs": [{"path": str(file.path), "image": file.name} for file in plan.files],
+        "inputs": [{"path": str(file.path), "image": name} for name, file in files.items()],
         "skipped": _skipped(*plan.skipped),
         "seeds": {},  # nothing on the way of an image is random
         "versions": versions(),

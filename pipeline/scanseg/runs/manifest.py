@@ -106,6 +106,11 @@ class Manifest:
         """The latest line of an image."""
         return self._entries.get(name)
 
+    def path_of(self, name: str) -> Path | None:
+        """The file that has used a name, as ``find_inputs`` asks."""
+        entry = self._entries.get(name)
+        return Path(entry.path) if entry else None
+
     def entries(self) -> list[Entry]:
         """The latest line of every image, ordered by name, so that no history shows."""
         return [self._entries[name] for name in sorted(self._entries)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
 from dataclasses import asdict
 from pathlib import Path
@@ -12,7 +13,9 @@ from scanseg.report import render_report
 from scanseg.runs.folder import REPORT, RunFolder
 from scanseg.runs.summary import present_entries
 
-__all__ = ["publish"]
+__all__ = ["publish", "try_to_publish"]
+
+log = logging.getLogger("scanseg.runs")
 
 # The key lies in the first few kilobytes of the page, behind the style.
 HEAD_BYTES = 64 * 1024
@@ -43,6 +46,15 @@ def publish(folder: RunFolder, *, anew: bool = False) -> Path:
         partial.write_text(page, encoding="utf-8")
         os.replace(partial, report)
     return report
+
+
+def try_to_publish(folder: RunFolder) -> None:
+    """Write the report; the results are there already, and count without it."""
+    try:
+        publish(folder)
+    except Exception as error:
+        log.warning("report.html could not be written: %s. Try: scanseg report", error)
+        log.debug("the report", exc_info=error)
 
 
 def _holds(report: Path, key: str) -> bool:
