@@ -1,10 +1,11 @@
 import numpy as np
 import pytest
-from scipy import ndimage
+from scipy import fft, ndimage
 
-from scanseg.walls._curve import Offsets, likeliest_curves
+from scanseg.walls._curve import Offsets, _series, _values, likeliest_curves
+from scanseg.walls._series import blur_lines
 from scanseg.walls.joint import fit_walls
-from scanseg.walls.lines import WallLine
+from scanseg.walls.lines import WallLine, normals
 
 SHAPE = (70, 110)
 
@@ -76,14 +77,38 @@ def test_near_walls_are_told_apart_to_a_third_of_a_pixel():
 def test_curves_of_noise_alone_stay_with_the_network():
     rng = np.random.default_rng(1)
     seen = rng.normal(0, 5.0, 200)
-    expected = np.zeros(200)
-    stretch = Offsets(
-        seen=seen, expected=expected, highest=0.04, typical=0.04, shared_variance=0.0,
-        shared_px=8.0, blur_px=2.0, largest_sd_px=1.0, kind=0,
+    one = np.ones(1)
+    known = Offsets(
+        length=np.array([200]), seen=seen, expected=np.zeros(200), highest=0.04 * one,
+        typical=0.04 * one, shared_variance=0 * one, shared_px=8 * one, blur_px=2 * one,
+        largest_sd_px=one, kind=np.zeros(1, int),
     )  # fmt: skip
-    ((line, _, variance),) = likeliest_curves([stretch])
+    line, _, variance = likeliest_curves(known)
     assert np.abs(line).max() < 1.0
     assert variance < 1.0
+
+
+@pytest.mark.parametrize("n", [2, 7, 256, 300])
+def test_cosine_series_are_those_of_scipy_and_turn_back(n):
+    values = np.random.default_rng(n).normal(size=n + 5)
+    start, length = np.array([0, 5]), np.array([5, n])
+    series = _series(values, start, length)
+    np.testing.assert_allclose(series[5:], fft.dct(values[5:], norm="ortho"), atol=1e-10)
+    np.testing.assert_allclose(_values(series, start, length), values, atol=1e-10)
+
+
+@pytest.mark.parametrize("n", [4, 9, 60])
+def test_bends_are_those_of_a_gaussian_along_the_line(n):
+    rng = np.random.default_rng(n)
+    line = np.stack([np.cumsum(rng.normal(size=n)), np.arange(n) * 1.0], 1)
+    normal = normals(line, closed=False)
+    reach = min(n - 1, 10)
+    longer = np.pad(line, ((reach, reach), (0, 0)), "reflect", reflect_type="odd")
+    blurred = ndimage.gaussian_filter1d(longer, 2.4, axis=0)[reach : reach + n]
+    bend = np.empty(n)
+    only = np.array([0]), np.array([n]), np.array([2.4])
+    blur_lines(line, normal, np.array([False]), *only, bend)
+    np.testing.assert_allclose(bend, ((blurred - line) * normal).sum(1), atol=1e-12)
 
 
 def test_no_wall_is_no_fit():

@@ -13,12 +13,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from scanseg.walls._series import LONGEST_SUM, filter_series, from_series, to_series, weigh_priors
+
 __all__ = ["Offsets", "likeliest_curves"]
 
 FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
 
 # 1.5: walls of roughness exponent 0.26 (Paruch, Phys. Rev. Lett. 94, 197601, 2005); 4: smooth ones.
-POWERS = (1.5, 4.0)
+POWERS = np.array([1.5, 4.0])
 SCALES = 10.0 ** np.arange(-5.0, 1.1, 0.5)
 # A network's line is off by some 0.5 px over some 20 px: so much information a pixel of length.
 NETWORK_INFORMATION = 0.1
@@ -30,17 +33,19 @@ POOLED_PX = 60.0
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Offsets:
-    """What is known of a stretch of N points.
+    """What is known of S stretches of N points in all, one stretch after the other.
 
     Parameters
     ----------
+    length
+        Points of each stretch, shape (S,).
     seen
-        Offsets of the blurred line as profiles tell them, on information as high as ``highest``,
+        Offsets of the blurred lines as profiles tell them, on information as high as ``highest``,
         shape (N,).
     expected
-        Offsets of the line that the network drew, shape (N,).
+        Offsets of the lines that the network drew, shape (N,).
     highest, typical
-        Information (1 / variance) of a point.
+        Information (1 / variance) of a point, shape (S,) as all that follow.
     shared_variance, shared_px
         Variance that neighbouring points share, and over which length.
     blur_px
@@ -51,77 +56,72 @@ class Offsets:
         Stretches of the same kind are equally rough.
     """
 
+    length: IntArray
     seen: FloatArray
     expected: FloatArray
-    highest: float
-    typical: float
-    shared_variance: float
-    shared_px: float
-    blur_px: float
-    largest_sd_px: float
-    kind: int
+    highest: FloatArray
+    typical: FloatArray
+    shared_variance: FloatArray
+    shared_px: FloatArray
+    blur_px: FloatArray
+    largest_sd_px: FloatArray
+    kind: IntArray
 
 
-def likeliest_curves(
-    stretches: list[Offsets],
-) -> list[tuple[FloatArray, FloatArray, float]]:
-    """The line and the line as blurred, offsets of shape (N,), and the variance of the line."""
+def likeliest_curves(known: Offsets) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """The lines and the lines as blurred, offsets of shape (N,), and the lines' variance, (S,)."""
+    start = np.cumsum(known.length) - known.length
+    seen = _series(known.seen, start, known.length)
+    expected = _series(known.expected, start, known.length)
+    evidence = np.empty((len(start), len(POWERS) * len(SCALES)))
+    weigh_priors(
+        seen, start, known.length, known.typical, known.shared_variance, known.shared_px,
+        known.blur_px, SMALLEST_SD_PX, known.largest_sd_px, POWERS, SCALES, evidence,
+    )  # fmt: skip
+    power, scale = np.divmod(_best_priors(evidence, known), len(SCALES))
+    line, blurred = np.empty_like(seen), np.empty_like(seen)
+    variance = np.empty(len(start))
+    filter_series(
+        seen, expected, start, known.length, known.highest, known.typical, known.shared_variance,
+        known.shared_px, known.blur_px, SMALLEST_SD_PX, known.largest_sd_px, POWERS[power],
+        SCALES[scale], NETWORK_INFORMATION, line, blurred, variance,
+    )  # fmt: skip
+    return (
+        _values(line, start, known.length),
+        _values(blurred, start, known.length),
+        variance,
+    )
+
+
+def _best_priors(evidence: FloatArray, known: Offsets) -> IntArray:
+    """Number of the prior of each stretch: by its own evidence and a share of that of its kind."""
+    pooled = np.empty_like(evidence)
+    for kind in np.unique(known.kind):
+        alike = known.kind == kind
+        share = min(1.0, POOLED_PX / float(known.length[alike].sum()))
+        pooled[alike] = evidence[alike] + share * evidence[alike].sum(0)
+    return np.asarray(pooled.argmax(1))
+
+
+def _series(values: FloatArray, start: IntArray, length: IntArray) -> FloatArray:
+    """Cosine series of each stretch, shape (N,)."""
     from scipy import fft
 
-    series = [(fft.dct(s.seen, norm="ortho"), fft.dct(s.expected, norm="ortho")) for s in stretches]
-    evidence = np.array(
-        [_evidence(s, seen) for s, (seen, _) in zip(stretches, series, strict=True)]
-    )
-    length = np.array([len(s.seen) for s in stretches], float)
-    kind = np.array([s.kind for s in stretches])
-    curves = []
-    for k, (stretch, (seen, expected)) in enumerate(zip(stretches, series, strict=True)):
-        alike = kind == kind[k]
-        share = min(1.0, POOLED_PX / length[alike].sum())
-        best = int((evidence[k] + share * evidence[alike].sum(0)).argmax())
-        n = len(seen)
-        prior = _priors(stretch, n)[best]
-        damped = _damping(stretch, n)
-        shared = _shared(stretch, n)
-        told = 1.0 / (1.0 / stretch.highest + shared)
-        line = (damped * told * seen + NETWORK_INFORMATION * expected) / (
-            1 / prior + damped**2 * told + NETWORK_INFORMATION
-        )
-        told = 1.0 / (1.0 / stretch.typical + shared)
-        variance = float(np.mean(1 / (1 / prior + damped**2 * told + NETWORK_INFORMATION)))
-        curves.append(
-            (fft.idct(line, norm="ortho"), fft.idct(damped * line, norm="ortho"), variance)
-        )
-    return curves
+    series = np.empty_like(values)
+    to_series(values, start, length, series)
+    for s in np.flatnonzero(length > LONGEST_SUM):
+        part = slice(start[s], start[s] + length[s])
+        series[part] = fft.dct(values[part], norm="ortho")
+    return series
 
 
-def _evidence(stretch: Offsets, seen: FloatArray) -> FloatArray:
-    """Log likelihood of the offsets under each prior."""
-    n = len(seen)
-    noise = 1.0 / stretch.typical + _shared(stretch, n)
-    variance = _priors(stretch, n) * _damping(stretch, n) ** 2 + noise
-    return np.asarray(-0.5 * (np.log(variance) + seen**2 / variance).sum(1))
+def _values(series: FloatArray, start: IntArray, length: IntArray) -> FloatArray:
+    """Values of the cosine series of each stretch, shape (N,)."""
+    from scipy import fft
 
-
-def _frequencies(n: int) -> FloatArray:
-    q = np.pi * np.arange(n) / n
-    q[0] = 0.7 * np.pi / n  # the mean moves about as far as the slowest wave
-    return q
-
-
-def _priors(stretch: Offsets, n: int) -> FloatArray:
-    """Variance of each term under each prior, shape (26, N)."""
-    q = _frequencies(n)
-    prior = np.concatenate([SCALES[:, None] * q**-power for power in POWERS])
-    mean = prior.mean(1, keepdims=True)
-    return np.asarray(prior * np.clip(mean, SMALLEST_SD_PX**2, stretch.largest_sd_px**2) / mean)
-
-
-def _damping(stretch: Offsets, n: int) -> FloatArray:
-    return np.asarray(np.exp(-0.5 * (_frequencies(n) * stretch.blur_px) ** 2))
-
-
-def _shared(stretch: Offsets, n: int) -> FloatArray:
-    """Spectrum of errors that fall off as exp(-distance / shared_px)."""
-    reach = stretch.shared_px
-    return np.asarray(2 * reach * stretch.shared_variance / (1 + (_frequencies(n) * reach) ** 2))
+    values = np.empty_like(series)
+    from_series(series, start, length, values)
+    for s in np.flatnonzero(length > LONGEST_SUM):
+        part = slice(start[s], start[s] + length[s])
+        values[part] = fft.idct(series[part], norm="ortho")
+    return values
