@@ -8,6 +8,7 @@ import sys
 from collections import Counter
 from collections.abc import Mapping
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -33,6 +34,8 @@ from scanseg.cli.progress import print_event, watch
 from scanseg.cli.session import exit_code, log_file, print_result, stoppable, summary
 from scanseg.errors import ConfigError
 from scanseg.runs.choice import open_processor
+from scanseg.runs.clusters import open_client
+from scanseg.runs.distribute import distribute
 from scanseg.runs.execute import RunResult, execute
 from scanseg.runs.folder import RunFolder, refuse_foreign
 from scanseg.runs.manifest import Entry, Manifest
@@ -85,6 +88,12 @@ def predict(
         str | None,
         typer.Option(metavar="I/N", help="Process part I of N; 'scanseg report OUT' joins them."),
     ] = None,
+    dask: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS|local|FILE.yaml", help="Run on the workers of a Dask cluster."
+        ),
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show what would be done, and write nothing.")
     ] = False,
@@ -119,6 +128,11 @@ def predict(
             "--fresh removes the results of all parts, and --shard is one of them.",
             hint="Remove the folder by hand before the parts are started.",
         )
+    if dask is not None and part is not None:
+        raise ConfigError(
+            "--dask makes parts by itself, and --shard asks for one of them.",
+            hint="Leave out one of the two.",
+        )
     if dry_run:
         raise typer.Exit(
             show_plan(
@@ -141,6 +155,7 @@ def predict(
         retry_failed=retry is Retry.FAILED,
         max_failures=0 if fail_fast else max_failures,
         shard=part,
+        dask=dask,
         verbosity=verbosity,
         as_json=events is Events.JSONL,
     )
@@ -162,6 +177,7 @@ def predict_folder(
     retry_failed: bool = False,
     max_failures: int | None = None,
     shard: Shard | None = None,
+    dask: str | None = None,
     verbosity: int = 0,
     as_json: bool = False,
 ) -> RunResult | None:
@@ -184,12 +200,13 @@ def predict_folder(
             log.debug("skipped %s: %s", each.path, each.reason)
         if verbosity >= 0:
             _print_plan(plan, output, folder.manifest, processor, settings)
+        run = execute if dask is None else partial(_on_cluster, dask, model)
         try:
             with (
                 watch(len(plan.files), verbosity=verbosity, as_json=as_json) as observe,
                 stoppable() as stop,
             ):
-                return execute(
+                return run(
                     plan,
                     folder,
                     processor,
@@ -203,6 +220,18 @@ def predict_folder(
         except Exception as error:
             log.debug("the run ended", exc_info=error)
             raise
+
+
+def _on_cluster(
+    target: str,
+    model: str | None,
+    plan: Plan,
+    folder: RunFolder,
+    processor: Processor,
+    **options: Any,
+) -> RunResult:
+    with open_client(target) as client:
+        return distribute(client, plan, folder, processor, model=model, **options)
 
 
 def show_plan(

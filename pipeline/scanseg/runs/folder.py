@@ -16,13 +16,17 @@ from scanseg.runs.outputs import remove_outputs
 from scanseg.runs.shards import merge_records
 from scanseg.runs.tasks import TABLES
 
-__all__ = ["RunFolder", "is_run_folder", "refuse_foreign"]
+__all__ = ["RECORD", "InUse", "RunFolder", "is_run_folder", "refuse_foreign"]
 
 RECORD = "run.json"
 REPORT = "report.html"
 # All temporary files are here: on the same file system, and gone with one call.
 SCRATCH = ".scanseg-partial"
 LOCK = ".scanseg-lock"
+
+
+class InUse(ConfigError):
+    """Another run is writing to the folder."""
 
 
 class RunFolder:
@@ -79,9 +83,14 @@ class RunFolder:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        shutil.rmtree(self.scratch, ignore_errors=True)
-        for lock in self._locks:
-            lock.release()
+        self.close()
+
+    def close(self) -> None:
+        """Let others write to the folder; closing it twice does nothing."""
+        if self._locks:
+            shutil.rmtree(self.scratch, ignore_errors=True)
+        while self._locks:
+            self._locks.pop().release()
 
     @property
     def scratch(self) -> Path:
@@ -202,7 +211,7 @@ class _Lock:
             fcntl.flock(self._file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
         except BlockingIOError:
             self._file.close()
-            raise ConfigError(
+            raise InUse(
                 f"Another run is writing to {self._path.parent}.",
                 hint="Wait until it has finished, or name another folder with -o.",
             ) from None

@@ -36,6 +36,8 @@ RESERVED = frozenset(
     }
 )
 CLASS_MAP = "_class_map"  # end of the name of a map of what an image shows
+# What tells folders of results: those of a run, and those of the motion of walls.
+RESULTS = (("run.json", "manifest.jsonl"), ("motion.json", "wall_motion.csv"))
 SYSTEM_FILES = frozenset({"thumbs.db", "desktop.ini"})
 
 
@@ -146,7 +148,7 @@ def _walk(root: Path, output: Path | None) -> Iterator[_Found | Skipped]:
             yield _Found(here, root, expected=True)
             folders.clear()
             continue
-        if here != root and (here / "run.json").exists() and (here / "manifest.jsonl").exists():
+        if here != root and any(_has(here, names) for names in RESULTS):
             yield Skipped(here, "results of an earlier run")
             folders.clear()
             continue
@@ -170,6 +172,10 @@ def _walk(root: Path, output: Path | None) -> Iterator[_Found | Skipped]:
                 f"{root} cannot be opened ({error.strerror}).", hint="Check its permissions."
             )
         yield Skipped(Path(error.filename), f"it cannot be opened ({error.strerror})")
+
+
+def _has(folder: Path, names: Sequence[str]) -> bool:
+    return all((folder / name).exists() for name in names)
 
 
 def _named(found: Sequence[_Found], taken: Callable[[str], Path | None]) -> list[InputFile]:

@@ -18,7 +18,7 @@ from scanseg.runs.plan import InputFile, Plan
 from scanseg.runs.process import Processor
 from scanseg.runs.settings import RunSettings
 
-__all__ = ["Read", "Reading", "read_file"]
+__all__ = ["Read", "Reading", "content_and_key", "read_file"]
 
 # Frames that are read, processed or written at the same time.
 BYTES_IN_FLIGHT = 256 * 1024**2
@@ -50,7 +50,6 @@ class Reading:
         self._folder = folder
         self._checksum = processor.checksum
         self._settings = settings
-        self._dumped = settings.model_dump(mode="json")
         self._retry_failed = retry_failed
         self._read = read
         self._budget = MemoryBudget(BYTES_IN_FLIGHT)
@@ -68,8 +67,7 @@ class Reading:
         for file in self._files:
             content = key = ""
             try:
-                content = content_checksum(file.path)
-                key = result_key(content + _note(file.path), self._checksum, self._dumped)
+                content, key = content_and_key(file.path, self._checksum, self._settings)
                 if (kept := self._kept(file, key)) is not None:
                     yield Frame(file, content, key, kept=kept)
                 else:
@@ -142,6 +140,22 @@ class Reading:
         except ScansegError as error:
             return frame.refused(failure_of(error, "check", frame.file.name))
         return frame
+
+
+def content_and_key(path: Path, model: str, settings: RunSettings) -> tuple[str, str]:
+    """Checksum of the contents of a file, and key of its results.
+
+    Parameters
+    ----------
+    path
+        The file.
+    model
+        Checksum of the model.
+    settings
+        The settings.
+    """
+    content = content_checksum(path)
+    return content, result_key(content + _note(path), model, settings.model_dump(mode="json"))
 
 
 def _note(path: Path) -> str:
