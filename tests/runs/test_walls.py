@@ -52,7 +52,7 @@ def test_files_and_numbers_of_a_scan(bench, tools):
     assert walls.columns[:5].tolist() == ["image", "frame", "branch", "class", "length_px"]
     assert points.columns.tolist() == [
         "image", "frame", "branch", "point", "y_px", "x_px", "y_nm", "x_nm", "class",
-        "probability",
+        "probability", "position_err_px",
     ]  # fmt: skip
     assert bench.table("domains.csv").columns[:4].tolist() == [
         "image",

@@ -20,6 +20,7 @@ __all__ = ["app", "main"]
 COMMANDS = {
     "predict": "Find the atoms or domain walls of every image in files and folders.",
     "watch": "Process images as they come into a folder.",
+    "motion": "Follow domain walls through a series of scans of one place.",
     "report": "Write the report of a run and its tables anew.",
     "check": "Say what is in files, and what predict would take.",
     "simulate": "Make labelled images whose truth is known.",

@@ -14,7 +14,7 @@ import numpy as np
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["TableFormat", "append_table", "join_tables", "write_rows"]
+__all__ = ["TableFormat", "append_table", "join_tables", "write_rows", "write_table"]
 
 # Rows that are turned into text together, so that memory does not grow with the table.
 ROWS_AT_ONCE = 100_000
@@ -30,8 +30,8 @@ class TableFormat:
         Digits behind the point, by column. Of other columns with fractions seven digits are
         written, which is what float32 holds.
     columns
-        What is written behind ``image`` and ``frame``, one that the table lacks as empty cells;
-        without it the columns of the table itself.
+        What is written, behind ``image`` and ``frame`` in tables of a run, one that the table
+        lacks as empty cells; without it the columns of the table itself.
     """
 
     decimals: Mapping[str, int]
@@ -73,15 +73,32 @@ def append_table(
     columns = format.columns or tuple(table.columns)
     if header:
         file.write((",".join(("image", "frame", *columns)) + "\n").encode())
-    # pyarrow quotes either every text or none; none is what people expect to see.
-    texts = {image, *table["class"].unique()} if "class" in table else {image}
-    plain = not any(set(str(text)) & set('",\r\n') for text in texts)
-    options = arrow_csv.WriteOptions(
-        include_header=False, quoting_style="none" if plain else "needed"
-    )
+    options = _quoting({image, *table["class"].unique()} if "class" in table else {image})
     for start in range(0, len(table), ROWS_AT_ONCE):
         rows = table.iloc[start : start + ROWS_AT_ONCE]
         arrow_csv.write_csv(_arrow(rows, columns, format, image, frame), file, options)
+
+
+def write_table(path: Path, table: pd.DataFrame, *, format: TableFormat) -> None:
+    """Write a table that is about several images, as CSV with the columns it has."""
+    import pyarrow as pa
+    from pyarrow import csv as arrow_csv
+
+    columns = format.columns or tuple(table.columns)
+    words = [name for name in columns if name in table and table[name].dtype == object]
+    texts = {text for name in words for text in table[name].unique()}
+    written = {name: _column(table, name, format.decimals.get(name)) for name in columns}
+    with path.open("wb") as file:
+        file.write((",".join(columns) + "\n").encode())
+        arrow_csv.write_csv(pa.table(written), file, _quoting(texts))
+
+
+def _quoting(texts: Iterable[Any]) -> Any:
+    """How pyarrow writes CSV: it quotes every text or none, and none is what people expect."""
+    from pyarrow import csv as arrow_csv
+
+    plain = not any(set(str(text)) & set('",\r\n') for text in texts)
+    return arrow_csv.WriteOptions(include_header=False, quoting_style="none" if plain else "needed")
 
 
 def _arrow(

@@ -103,7 +103,11 @@ def wall_points_table(
     class_names: Sequence[str],
     pixel_size_nm: tuple[float, float] | None,
 ) -> pd.DataFrame:
-    """Every point of every wall, in order along it; parameters as for ``walls_table``."""
+    """Every point of every wall, in order along it; parameters as for ``walls_table``.
+
+    ``position_err_px`` is the standard deviation across the wall, empty where only the network
+    tells the position.
+    """
     import pandas as pd
 
     scale = np.array(pixel_size_nm if pixel_size_nm is not None else (np.nan, np.nan))
@@ -121,6 +125,9 @@ def wall_points_table(
             "x_nm": position[:, 1] * scale[1],
             "class": names[classes],
             "probability": np.concatenate([np.empty(0), *(wall.probability for wall in walls)]),
+            "position_err_px": np.concatenate(
+                [np.empty(0), *(wall.position_err_px for wall in walls)]
+            ),
         }
     )
 

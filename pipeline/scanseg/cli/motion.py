@@ -1,0 +1,108 @@
+"""``scanseg motion``: how walls move through a series of scans of one place."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from scanseg.cli.exits import start_logging
+from scanseg.config import read_yaml
+from scanseg.errors import ConfigError
+from scanseg.motion import MotionTracking, track_walls
+from scanseg.runs.motion import check_output, write_motion
+from scanseg.runs.series import SeriesTiming, read_series
+from scanseg.runs.settings import setting_lines
+
+if TYPE_CHECKING:
+    from scanseg.motion import WallMotion
+
+__all__ = ["app"]
+
+app = typer.Typer(pretty_exceptions_enable=False, add_completion=False)
+log = logging.getLogger("scanseg.cli")
+
+SETTINGS = "All settings, for --config and --set:\n\n\b\n" + "\n".join(
+    setting_lines(MotionTracking)
+)
+
+
+@app.command(epilog=SETTINGS)
+def motion(
+    run: Annotated[
+        Path,
+        typer.Argument(
+            metavar="RUN", help="Folder that predict has written, of a series of scans."
+        ),
+    ],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="OUT", help="Folder of the results.")
+    ],
+    images: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="Image of the run, or a pattern such as 'day1/*'; may be repeated, in order.",
+        ),
+    ] = None,
+    interval_s: Annotated[
+        float | None, typer.Option(metavar="S", help="Seconds from one scan to the next.")
+    ] = None,
+    fields: Annotated[
+        str | None,
+        typer.Option(metavar="V,...", help="What drove the walls before each scan, in any unit."),
+    ] = None,
+    config: Annotated[
+        Path | None, typer.Option(metavar="FILE.yaml", help="Settings from a file.")
+    ] = None,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", metavar="A.B=C", help="A setting; may be repeated.")
+    ] = None,
+) -> None:
+    """Follow domain walls through scans of one place.
+
+    Takes the scans of a run in the order of their names, 2 before 10, or
+    those named with --images. The drift between them is measured on their
+    channels, so the inputs of the run must still be there. Every point of
+    a wall gets its displacement to the next scan with an error bar.
+    """
+    start_logging(0)
+    settings = MotionTracking.from_settings(
+        read_yaml(config) if config else {},
+        overrides=tuple(set_ or ()),
+        origin=str(config) if config else "--set",
+    )
+    check_output(output)
+    timing = SeriesTiming(interval_s, _numbers(fields))
+    series = read_series(run, tuple(images or ()), timing=timing)
+    found = track_walls(series.frames, config=settings)
+    for warning in found.warnings:
+        log.warning(warning)
+    write_motion(found, series, output, run=run, config=settings)
+    typer.echo(f"{_summary(found)}: {output / 'wall_motion.csv'}")
+
+
+def _numbers(text: str | None) -> tuple[float, ...]:
+    try:
+        return tuple(float(each) for each in text.split(",")) if text else ()
+    except ValueError:
+        raise ConfigError(
+            f"'{text}' is no list of fields.", hint="Give a number a scan: --fields 0,2.5,5."
+        ) from None
+
+
+def _summary(found: WallMotion) -> str:
+    """Drift, motion and switching in one line, as frames.csv has them."""
+    frames = found.frames
+    drift_px = frames[["drift_y_px", "drift_x_px"]].pow(2).sum(axis=1).max() ** 0.5
+    parts = [
+        f"{len(frames)} scans",
+        f"drift up to {drift_px:.2f} px",
+        f"{100 * frames['moved_fraction'].mean():.0f} % of wall points moved",
+        f"{100 * frames['pinned_fraction'].mean():.0f} % pinned",
+    ]
+    if found.switched_in is not None:
+        parts.append(f"{100 * frames['switched_fraction'].iloc[-1]:.1f} % of the area switched")
+    return ", ".join(parts)
