@@ -198,7 +198,7 @@ def test_a_cluster_from_a_file(tmp_path):
     file = tmp_path / "cluster.yaml"
     file.write_text(
         "class: distributed.LocalCluster\n"
-        "arguments: {n_workers: 1, processes: false, dashboard_address: \":0\"}\n"
+        'arguments: {n_workers: 1, processes: false, dashboard_address: ":0"}\n'
     )
     with open_client(str(file)) as client:
         assert client.submit(sum, [1, 2]).result() == 3
