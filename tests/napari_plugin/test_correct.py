@@ -128,8 +128,9 @@ def test_cutting_and_joining_walls(widget, walls):
     line = np.array(walls.data[0])
     length = walls.features["length_nm"].iloc[0]
     walls.selected_data = {0}
-    widget.cut()
+    widget.cut(line[7] + (0.2, 1.0))
     assert len(walls.data) == 3
+    assert sorted(len(each) for each in walls.data[1:]) == sorted([8, len(line) - 7])
     parts = walls.features["length_nm"].iloc[-2:]
     # Lengths of a run smooth the noise of points away; those of a line drawn by hand do not.
     assert parts.sum() == pytest.approx(length, rel=0.1)

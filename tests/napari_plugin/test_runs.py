@@ -5,9 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from napari.layers import Layer
 
 from scanseg.cli.view import open_viewer
 from scanseg.errors import ScansegError
+from scanseg.napari_plugin.calibration import spatial
+from scanseg.napari_plugin.content import atom_layer, wall_layer
 from scanseg.napari_plugin.inspection import InspectWidget
 from scanseg.napari_plugin.open_run import OpenRunWidget
 from scanseg.napari_plugin.reading import RunView, get_reader
@@ -27,9 +30,11 @@ def test_run_is_sorted_by_doubt_and_tells_failures(run_folder):
 
 
 def test_images_of_a_run_replace_each_other(viewer, run_folder):
-    widget = OpenRunWidget(viewer)
+    read = get_reader(str(run_folder))
+    for data, given, kind in read(str(run_folder)):
+        viewer.add_layer(Layer.create(data, given, kind))
+    widget = OpenRunWidget(viewer)  # finds the run in the layers
     viewer.window.add_dock_widget(widget, name="Open run")
-    widget.open(run_folder)
     rows = {widget.table.item(row, 1).text(): row for row in range(widget.table.rowCount())}
     widget.show_row(rows["scan.tif"])
     walls = by_role(viewer)["walls"]
@@ -68,7 +73,11 @@ def test_inspecting_goes_from_suspect_to_suspect(viewer, run_folder, tmp_path):
     keys["P"](viewer)
     assert set(atoms.selected_data) == {3}
     widget._show_selection()
-    assert widget.rows.rowCount() == 1
+    assert widget.rows.rowCount() == len(atoms.data)
+    assert widget.table.currentIndex().row() == 0  # the first suspect, marked among all
+    atoms.selected_data = {1, 2, 3}
+    widget._show_selection()
+    assert widget.rows.rowCount() == 3
     atoms.selected_data = set()
     widget._show_selection()
     assert widget.rows.rowCount() == len(atoms.data)
@@ -83,6 +92,21 @@ def test_walls_are_inspected_too(viewer, run_folder):
     assert len(by_role(viewer)["walls"].selected_data) == 1
     widget.column.setCurrentText("length_nm")
     assert widget.column.currentText() == "length_nm"
+    widget.deleteLater()
+
+
+def test_image_without_objects_shows_empty_layers(viewer):
+    atoms = pd.DataFrame(columns=["frame", "y_px", "x_px", "class", "probability"])
+    walls = pd.DataFrame(columns=["frame", "branch", "class", "length_nm"])
+    points = pd.DataFrame(columns=["frame", "branch", "y_px", "x_px", "probability"])
+    given = {"name": "empty", "colours": {"atom": "#ff9f1c"}, "facts": {}}
+    axes = spatial((0.02, 0.03))
+    layers = [atom_layer(atoms, axes, **given), wall_layer(walls, points, axes, **given)]
+    for _ in range(2):  # added, then updated
+        shown = show_layers(viewer, layers, slot="empty")
+        assert [len(layer.data) for layer in shown] == [0, 0]
+    widget = InspectWidget(viewer)
+    widget.step(1)
     widget.deleteLater()
 
 

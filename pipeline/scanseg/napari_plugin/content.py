@@ -168,7 +168,7 @@ def atom_layer(
         {
             "name": f"{name} atoms",
             "features": atoms.reset_index(drop=True),
-            "face_color": colours_of(atoms["class"], colours),
+            "face_color": _colours_or_default(atoms["class"], colours),
             "border_width": 0.0,
             "size": max(1.5, MARK_OF_SPACING * spacing_px(position)),
             "opacity": 0.75,
@@ -208,7 +208,7 @@ def wall_layer(
             "name": f"{name} walls",
             "shape_type": "path",
             "features": features,
-            "edge_color": colours_of(walls["class"], colours),
+            "edge_color": _colours_or_default(walls["class"], colours),
             "face_color": "transparent",
             "edge_width": WALL_WIDTH_PX,
             "ndim": len(columns),
@@ -226,6 +226,13 @@ def colours_of(classes: pd.Series[Any], colours: Mapping[str, str]) -> NDArray[n
     codes, names = classes.astype(object).factorize()
     index = np.array([known.get(str(each), len(known)) for each in names] + [len(known)])
     return np.asarray(table[index[codes]])
+
+
+def _colours_or_default(classes: pd.Series[Any], colours: Mapping[str, str]) -> Any:
+    """Colours of objects; where there are none, that of the first class, for those to come."""
+    if len(classes):
+        return colours_of(classes, colours)
+    return next(iter(colours.values()), UNKNOWN_COLOUR)
 
 
 def spacing_px(position_px: NDArray[np.float64]) -> float:

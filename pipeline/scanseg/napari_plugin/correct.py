@@ -127,22 +127,30 @@ class CorrectWidget(QWidget):
         self._recolour(chosen)
         self._changed(f"{len(chosen)} changed to {self.class_choice.currentText()}.")
 
-    def cut(self) -> None:
-        """Cut the selected wall at the pointer, or in the middle where the pointer is elsewhere."""
+    def cut(self, at_px: Any = None) -> None:
+        """Cut the selected wall at the point closest to a place (y, x), or in the middle."""
         layer = self._walls()
         if layer is None or len(layer.selected_data) != 1:
-            self._say("Select one wall to cut; it is cut at the pointer.")
+            self._say(
+                "Select one wall; the key x cuts it at the pointer, the button in the middle."
+            )
             return
         (index,) = layer.selected_data
         line = np.asarray(layer.data[index])
         if len(line) < 3:
             self._say("A wall of two points cannot be cut.")
             return
-        pointer = np.asarray(layer.world_to_data(self._viewer.cursor.position))[-2:]
-        distance = np.hypot(*(line[:, -2:] - pointer).T)
-        at = int(np.argmin(distance)) if distance.min() < 20 else len(line) // 2
+        at = len(line) // 2
+        if at_px is not None:
+            at = int(np.argmin(np.hypot(*(line[:, -2:] - at_px).T)))
         at = int(np.clip(at, 1, len(line) - 2))
         self._replace_lines([index], [line[: at + 1], line[at:]], "Cut.")
+
+    def cut_at_pointer(self, *_: Any) -> None:
+        """Cut the selected wall where the mouse points."""
+        if self._walls() is not None:
+            pointer = self._layer.world_to_data(self._viewer.cursor.position)
+            self.cut(np.asarray(pointer)[-2:])
 
     def join(self) -> None:
         """Join two selected walls at the ends that are closest."""
@@ -236,6 +244,8 @@ class CorrectWidget(QWidget):
         self.class_choice.addItems(names)
         layer.events.data.connect(self._data_event)
         layer.mouse_drag_callbacks.append(self._follow_drag)
+        if not self._is_points:
+            layer.bind_key("x", lambda _: self.cut_at_pointer(), overwrite=True)
         self.snap_box.setVisible(self._is_points)
         for name in ("Cut wall", "Join walls"):
             self._widgets[name].setVisible(not self._is_points)
@@ -375,7 +385,7 @@ class CorrectWidget(QWidget):
 
     def _recolour(self, rows: list[int]) -> None:
         layer = self._layer
-        if "class" not in layer.features:
+        if "class" not in layer.features or not rows:
             return
         colours = colours_of(layer.features["class"].iloc[rows], self._colours)
         if self._is_points:

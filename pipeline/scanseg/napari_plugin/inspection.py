@@ -33,8 +33,8 @@ ROLES = ("atoms", "walls")
 KEYS = {"n": 1, "p": -1}
 N_BINS = 60
 # Columns that are looked at most; the name of the image is on its layer.
-FIRST = ("class", "probability", "status")
-LAST = ("image", "atom", "branch")
+FIRST = ("class", "probability", "status", "y_err_px", "x_err_px", "length_nm", "width_nm")
+LAST = ("image", "frame", "atom", "branch")
 # So many distances between neighbours are shown around a suspect.
 VIEW_SPACINGS = 14.0
 # Selections are shown after a pause: dragging a box changes them at every step.
@@ -52,13 +52,14 @@ class InspectWidget(QWidget):
         self._watched: Any = None
         self._figure: Any = None
         self._stale = False
+        self._marked: int | None = None
         self.layer_choice = LayerChoice(napari_viewer, KINDS, ROLES)
         self.rows = TableModel()
         self.table = QTableView()
         self.table.setModel(self.rows)
         self.table.setSelectionBehavior(QTableView.SelectionBehavior.SelectRows)
         self.table.verticalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
-        self.table.setMinimumHeight(110)
+        self.table.setMinimumHeight(90)
         self.column = QComboBox()
         self.next_button = QPushButton("Next suspect (n)")
         self.previous_button = QPushButton("Previous (p)")
@@ -186,7 +187,11 @@ class InspectWidget(QWidget):
     def _show_selection(self) -> None:
         layer = self.layer_choice.layer
         chosen = [] if layer is None else sorted(int(each) for each in layer.selected_data)
-        self.rows.restrict(np.array(chosen, np.intp) if chosen else None)
+        # Of one object there is no distribution: it is marked among the others.
+        self._marked = chosen[0] if len(chosen) == 1 else None
+        self.rows.restrict(np.array(chosen, np.intp) if len(chosen) > 1 else None)
+        if self._marked is not None:
+            self.table.selectRow(self.rows.row_of(self._marked))
         self._draw()
 
     def _make_figure(self) -> None:
@@ -197,8 +202,9 @@ class InspectWidget(QWidget):
             from matplotlib.figure import Figure
 
             self._figure = Figure(figsize=(3.4, 2.2), layout="constrained")
+            self._figure.get_layout_engine().set(h_pad=0.1)
             canvas = FigureCanvasQTAgg(self._figure)  # type: ignore[no-untyped-call]
-            canvas.setMinimumHeight(180)
+            canvas.setMinimumHeight(150)
             self._below.addWidget(canvas)
         except RuntimeError:
             return  # the dock was closed before
@@ -215,6 +221,8 @@ class InspectWidget(QWidget):
             if self.rows.restricted is not None:
                 features = features.iloc[self.rows.restricted]
             _histogram(axes, features, name, facts_of(layer).get("colours") or {})
+            if self._marked is not None and self._marked < len(layer.features):
+                axes.axvline(float(layer.features[name].iloc[self._marked]), color="#1a1a1a", lw=1)
         self._figure.canvas.draw_idle()
 
     def _ask_and_save_figure(self) -> None:
@@ -271,6 +279,8 @@ class TableModel(QAbstractTableModel):
 
     def restrict(self, rows: NDArray[np.intp] | None) -> None:
         """Show some rows only; None shows all."""
+        if rows is None and self.restricted is None:
+            return
         self.beginResetModel()
         self.restricted = rows
         self._rows = self._order if rows is None else self._order[np.isin(self._order, rows)]
@@ -279,6 +289,11 @@ class TableModel(QAbstractTableModel):
     def source_row(self, row: int) -> int:
         """The row of the table that stands in a row of the view."""
         return int(self._rows[row])
+
+    def row_of(self, source: int) -> int:
+        """Where a row of the table stands in the view; -1 where it does not."""
+        places = np.flatnonzero(self._rows == source)
+        return int(places[0]) if len(places) else -1
 
     def rowCount(self, parent: Any = QModelIndex()) -> int:  # noqa: N802, B008
         """As Qt asks."""

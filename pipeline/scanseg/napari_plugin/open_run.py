@@ -17,7 +17,7 @@ from qtpy.QtWidgets import (
 )
 
 from scanseg.errors import ScansegError
-from scanseg.napari_plugin.reading import RunView
+from scanseg.napari_plugin.reading import SLOT, RunView
 from scanseg.napari_plugin.viewing import facts_of, show_layers
 
 __all__ = ["OpenRunWidget"]
@@ -92,7 +92,7 @@ class OpenRunWidget(QWidget):
         except (OSError, ValueError, ScansegError) as error:
             self.status.setText(f"{name}: {error}")
             return
-        show_layers(self._viewer, layers, slot="run")
+        show_layers(self._viewer, layers, slot=SLOT)
         self._viewer.reset_view()
         self.status.setText(f"{name}: doubt {self._run.doubt[name]:.2f}")
 

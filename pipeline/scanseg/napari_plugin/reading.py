@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from scanseg.errors import ConfigError, ScansegError
 from scanseg.napari_plugin.calibration import spatial
 from scanseg.napari_plugin.content import (
+    KEY,
     LayerTuple,
     atom_layer,
     class_map_layer,
@@ -23,10 +24,11 @@ from scanseg.napari_plugin.content import (
 if TYPE_CHECKING:
     from scanseg.runs.manifest import Entry
 
+SLOT = "run"
 # Columns that count; whatever else is a number is a measure.
 NUMBERED = ("frame", "atom", "branch", "point", "start", "end", "domain", "track")
 
-__all__ = ["RunView", "get_reader", "read_image", "read_path", "result_layers"]
+__all__ = ["SLOT", "RunView", "get_reader", "read_image", "read_path", "result_layers"]
 
 
 def get_reader(path: str | list[str]) -> Callable[[str | list[str]], list[LayerTuple]] | None:
@@ -117,7 +119,10 @@ class RunView:
             size = row["pixel_size_y_nm"], row["pixel_size_x_nm"]
             image, axes = [], spatial(size if all(size) else None, n_frames=len(entry.frames))
         facts = {"path": entry.path, "run": str(self.folder), "image": name}
-        return image + self.found(name, axes, title=path.stem, facts=facts)
+        layers = image + self.found(name, axes, title=path.stem, facts=facts)
+        for _, attributes, _ in layers:  # the next image of the run takes their place
+            attributes["metadata"][KEY] |= {"slot": SLOT, "run": str(self.folder)}
+        return layers
 
     def found(
         self, name: str, axes: Mapping[str, Any], *, title: str, facts: Mapping[str, Any]
