@@ -34,13 +34,17 @@ def test_motion_is_drawn(tmp_path, size_nm, signals):
     frames = [frame(y, size_nm=size_nm, signals=signals) for y in (20.0, 24.0)]
     motion = track_walls(frames)
     figure = draw_motion(motion, frames, title="two scans")
-    chart, histogram, bar = figure.axes
-    colours = chart.collections[-1].get_array()  # of the points before
+    before, after, histogram, bar = figure.axes
+    colours = before.collections[-1].get_array()  # of the points before
     np.testing.assert_allclose(colours, 4.0, atol=0.3)
-    (after,) = (line for line in chart.lines if line.get_label() == "after")
-    np.testing.assert_allclose(after.get_ydata(), 24, atol=0.3)
+    for chart in (before, after):
+        (line,) = (line for line in chart.lines if line.get_label() == "walls after")
+        np.testing.assert_allclose(line.get_ydata(), 24, atol=0.3)
+    shade = after.images[1].get_array()[..., 3] > 0  # what the wall swept over
+    assert set(np.flatnonzero(shade.any(axis=1))) <= {19, 20, 21, 22, 23, 24}
+    assert shade.sum() == pytest.approx(4 * SHAPE[1], rel=0.3)
     assert histogram.get_xlabel() == ("displacement, px" if size_nm is None else "displacement, nm")
-    assert "px" in bar.get_ylabel()
+    assert "px" in bar.get_xlabel()
     figure.savefig(tmp_path / "motion.png")
 
 

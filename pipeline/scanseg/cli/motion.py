@@ -97,10 +97,11 @@ def _summary(found: WallMotion) -> str:
     """Drift, motion and switching in one line, as frames.csv has them."""
     frames = found.frames
     drift_px = frames[["drift_y_px", "drift_x_px"]].pow(2).sum(axis=1).max() ** 0.5
+    kind = "ferroelectric walls" if "ferroelectric" in set(found.points["class"]) else "walls"
     parts = [
         f"{len(frames)} scans",
         f"drift up to {drift_px:.2f} px",
-        f"{100 * frames['moved_fraction'].mean():.0f} % of wall points moved",
+        f"{100 * frames['moved_fraction'].mean():.0f} % of {kind} moved",
         f"{100 * frames['pinned_fraction'].mean():.0f} % pinned",
     ]
     if found.switched_in is not None:
