@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 from scipy import fft, ndimage
 
+from scanseg.walls._along import blur_lines
 from scanseg.walls._curve import Offsets, _series, _values, likeliest_curves
-from scanseg.walls._series import blur_lines
 from scanseg.walls.joint import fit_walls
-from scanseg.walls.lines import WallLine, normals
+from scanseg.walls.lines import WallLine
 
 SHAPE = (70, 110)
 
@@ -98,17 +98,17 @@ def test_cosine_series_are_those_of_scipy_and_turn_back(n):
 
 
 @pytest.mark.parametrize("n", [4, 9, 60])
-def test_bends_are_those_of_a_gaussian_along_the_line(n):
-    rng = np.random.default_rng(n)
-    line = np.stack([np.cumsum(rng.normal(size=n)), np.arange(n) * 1.0], 1)
-    normal = normals(line, closed=False)
+def test_lines_are_blurred_as_by_scipy_and_keep_their_ends(n):
+    line = np.stack([np.cumsum(np.random.default_rng(n).normal(size=n)), np.arange(n) * 1.0], 1)
     reach = min(n - 1, 10)
     longer = np.pad(line, ((reach, reach), (0, 0)), "reflect", reflect_type="odd")
-    blurred = ndimage.gaussian_filter1d(longer, 2.4, axis=0)[reach : reach + n]
-    bend = np.empty(n)
-    only = np.array([0]), np.array([n]), np.array([2.4])
-    blur_lines(line, normal, np.array([False]), *only, bend)
-    np.testing.assert_allclose(bend, ((blurred - line) * normal).sum(1), atol=1e-12)
+    expected = ndimage.gaussian_filter1d(longer, 2.4, axis=0)[reach : reach + n]
+    blurred = np.empty_like(line)
+    only = np.array([False]), np.array([0]), np.array([n]), np.array([2.4])
+    blur_lines(line, *only, 3, False, blurred)
+    np.testing.assert_allclose(blurred, expected, atol=1e-12)
+    if n > 20:
+        np.testing.assert_allclose(blurred[[0, -1]], line[[0, -1]], atol=1e-12)
 
 
 def test_no_wall_is_no_fit():

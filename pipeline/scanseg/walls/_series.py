@@ -159,51 +159,6 @@ def filter_series(
 
 
 @njit(cache=True, nogil=True)
-def blur_lines(base, normal, closed, start, length, blur_px, out):
-    """How far the tip moves each base line itself, towards the inside of its bends, shape (N,).
-
-    Open lines are reflected through their ends; the first point of a closed one is its last again.
-    """
-    for s in range(len(start)):
-        first, n = start[s], length[s]
-        beyond = min(n - 1, int(4 * blur_px[s]) + 1)
-        if beyond < 3:
-            out[first : first + n] = 0.0
-            continue
-        reach = int(4 * blur_px[s] + 0.5)
-        kernel = np.exp(-0.5 * (np.arange(reach + 1) / blur_px[s]) ** 2)
-        kernel /= kernel[0] + 2 * kernel[1:].sum()
-        margin = 0 if closed[s] else beyond
-        m = n - 1 if closed[s] else n + 2 * beyond
-        for axis in range(2):
-            longer = np.empty(m + 2 * reach)
-            for j in range(m + 2 * reach):
-                at = j - reach
-                if closed[s]:
-                    longer[j] = base[first + at % m, axis]
-                    continue
-                while at < 0 or at >= m:  # lines shorter than the blur: reflected once more
-                    at = -at - 1 if at < 0 else 2 * m - 1 - at
-                at -= beyond
-                if at < 0:
-                    longer[j] = 2 * base[first, axis] - base[first - at, axis]
-                elif at >= n:
-                    longer[j] = 2 * base[first + n - 1, axis] - base[first + 2 * n - 2 - at, axis]
-                else:
-                    longer[j] = base[first + at, axis]
-            for i in range(n):
-                centre = (i % m if closed[s] else i + margin) + reach
-                total = kernel[0] * longer[centre]
-                for r in range(1, reach + 1):
-                    total += kernel[r] * (longer[centre - r] + longer[centre + r])
-                change = (total - base[first + i, axis]) * normal[first + i, axis]
-                if axis == 0:
-                    out[first + i] = change
-                else:
-                    out[first + i] += change
-
-
-@njit(cache=True, nogil=True)
 def high_values(values, start, length, share, out):
     """The value that a share of each stretch's lies below, interpolated linearly, shape (S,)."""
     for s in range(len(start)):

@@ -37,6 +37,30 @@ PARALLEL = 0.5
 
 
 @njit(cache=True, nogil=True)
+def sample_profiles(response, base, normal, position, profile, usable):
+    """Bilinear samples along the normals, shape (N, M): 0, and not usable, where none is."""
+    height, width = response.shape
+    for i in range(len(base)):
+        for k in range(len(position)):
+            y = base[i, 0] + position[k] * normal[i, 0]
+            x = base[i, 1] + position[k] * normal[i, 1]
+            profile[i, k] = 0.0
+            usable[i, k] = 0.0
+            if y < -0.5 or x < -0.5 or y > height - 0.5 or x > width - 0.5:
+                continue
+            y = min(max(y, 0.0), height - 1 - 1e-6)
+            x = min(max(x, 0.0), width - 1 - 1e-6)
+            top, left = int(y), int(x)
+            down, across = y - top, x - left
+            upper = response[top, left] * (1 - across) + response[top, left + 1] * across
+            lower = response[top + 1, left] * (1 - across) + response[top + 1, left + 1] * across
+            value = upper * (1 - down) + lower * down
+            if math.isfinite(value.real) and math.isfinite(value.imag):
+                profile[i, k] = value
+                usable[i, k] = 1.0
+
+
+@njit(cache=True, nogil=True)
 def next_walls(at, normal, stretch, point_of_pixel, reach, farthest):
     """Where along the normals the next walls are, and how far the profile can be used.
 
@@ -144,8 +168,9 @@ def sum_profiles(profile, weight, position, centre, width, rho, beside, coeffici
                 o[19 + 2 * a] += p * jd.imag
                 o[26 + 2 * a] += p * jw.real
                 o[27 + 2 * a] += p * jw.imag
-                o[34 + 2 * a] += p * jr.real
-                o[35 + 2 * a] += p * jr.imag
+                if r != 0:
+                    o[34 + 2 * a] += p * jr.real
+                    o[35 + 2 * a] += p * jr.imag
             o[42] += g * (jd.real * jd.real + jd.imag * jd.imag)
             o[43] += g * (jw.real * jw.real + jw.imag * jw.imag)
             o[44] += g * (jr.real * jr.real + jr.imag * jr.imag)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from scanseg.micrograph import Mask
 from scanseg.walls.graph import WallGraph
+from scanseg.walls.lines import evenly_spaced, joined
 from scanseg.walls.trace import TracedWall
 
 __all__ = ["Borders", "draw_borders"]
@@ -61,11 +62,14 @@ def draw_borders(
         joined to a free end that is.
     """
     wholes = [_to_its_nodes(line, graph) for line in lines]
+    fine = _resampled(wholes)
     drawn = np.zeros(shape, bool)
-    for whole in wholes:
-        _mark(drawn, whole)
-    bridges = _bridges(wholes, lines, graph, drawn, gap_px)
-    return _borders([*wholes, *bridges], shape)
+    pixel = np.rint(fine[0]).astype(int)
+    pixel = pixel[((pixel >= 0) & (pixel < shape)).all(1)]
+    drawn[tuple(pixel.T)] = True
+    bridges = _resampled(_bridges(wholes, lines, graph, drawn, gap_px))
+    at, along = (np.concatenate(parts) for parts in zip(fine, bridges, strict=True))
+    return _borders(at, along, shape)
 
 
 def _to_its_nodes(wall: TracedWall, graph: WallGraph) -> Line:
@@ -125,11 +129,8 @@ def _other_end(
     return ends[int(np.where(fits, away, np.inf).argmin())] if fits.any() else None
 
 
-def _borders(lines: Sequence[Line], shape: tuple[int, int]) -> Borders:
+def _borders(at: Line, along: Line, shape: tuple[int, int]) -> Borders:
     mask = np.zeros(shape, bool)
-    finest = [_resampled(line) for line in lines]
-    at = np.concatenate([np.empty((0, 2)), *finest])
-    along = np.concatenate([np.empty((0, 2)), *(np.gradient(line, axis=0) for line in finest)])
     nearest = np.rint(at).astype(np.int64)
     inside = ((nearest >= 0) & (nearest < shape)).all(1)
     at, along, nearest = at[inside], along[inside], nearest[inside]
@@ -146,14 +147,12 @@ def _borders(lines: Sequence[Line], shape: tuple[int, int]) -> Borders:
     return Borders(mask, pixel, normal * side[:, None])
 
 
-def _mark(mask: Mask, line: Line) -> None:
-    pixel = np.rint(_resampled(line)).astype(int)
-    pixel = pixel[((pixel >= 0) & (pixel < mask.shape)).all(1)]
-    mask[tuple(pixel.T)] = True
-
-
-def _resampled(line: Line) -> Line:
-    """Points ``STEP_PX`` apart along a line."""
-    way = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(line, axis=0).T))])
-    at = np.linspace(0, way[-1], max(2, int(np.ceil(way[-1] / STEP_PX)) + 1))
-    return np.stack([np.interp(at, way, line[:, 0]), np.interp(at, way, line[:, 1])], 1)
+def _resampled(lines: Sequence[Line]) -> tuple[Line, Line]:
+    """Points ``STEP_PX`` apart at most along lines, and directions there, shape (N, 2) each."""
+    fine, length = evenly_spaced(*joined(lines), step_px=STEP_PX, at_most=True)
+    first = np.zeros(len(fine), bool)
+    last = np.zeros(len(fine), bool)
+    last[np.cumsum(length) - 1] = True
+    first[np.cumsum(length) - length] = True
+    ahead, behind = np.arange(len(fine)) + ~last, np.arange(len(fine)) - ~first
+    return fine, fine[ahead] - fine[behind]

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from scanseg.walls.lines import WallLine, normals, sampled
+from scanseg.walls.lines import SPAN, WallLine
 from scanseg.walls.profile import INTERPOLATED_VARIANCE
 
 __all__ = ["JointFit", "fit_walls"]
@@ -76,11 +76,10 @@ class JointFit:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Stretch:
-    """A piece of a wall, its smooth base line and the network's line as offsets from it."""
+    """A piece of a wall, its smooth base line and the network's line."""
 
     wall: int
     base: FloatArray
-    normal: FloatArray
     expected: FloatArray
     closed: bool
     straight: bool
@@ -122,35 +121,36 @@ class _State:
         self, stretches: list[_Stretch], response: ComplexArray, half_width_px: float,
         reach_px: float,
     ) -> None:  # fmt: skip
-        from scanseg.walls._strip import N_BASIS, N_SUMS, next_walls
+        from scanseg.walls._along import normals_along
+        from scanseg.walls._strip import N_BASIS, N_SUMS, next_walls, sample_profiles
 
         self.stretches = stretches
         self.length = np.array([len(s.base) for s in stretches])
         self.start = np.concatenate([[0], np.cumsum(self.length)[:-1]])
         self.of = np.repeat(np.arange(len(stretches)), self.length)
-        self.base = np.concatenate([s.base for s in stretches])
-        self.normal = np.concatenate([s.normal for s in stretches])
-        self.expected = np.concatenate([s.expected for s in stretches])
-        self.ferroelastic = np.array([s.ferroelastic for s in stretches])[self.of]
         self.closed = np.array([s.closed for s in stretches])
         self.straight = np.array([s.straight for s in stretches])
+        self.base = np.concatenate([s.base for s in stretches])
+        self.normal = np.empty_like(self.base)
+        normals_along(self.base, self.closed, self.start, self.length, SPAN, self.normal)
+        expected = np.concatenate([s.expected for s in stretches])
+        self.expected = ((expected - self.base) * self.normal).sum(1)
+        self.ferroelastic = np.array([s.ferroelastic for s in stretches])[self.of]
         self.scale = np.where(self.straight, TIED_STRAIGHT_PX, TIED_PX)
 
-        size = np.nanmedian(np.abs(response))
+        size = _median(np.abs(response))
         scaled = response / (size if size > 0 else 1.0)
         n_steps = int(1.6 * reach_px)
         self.position = np.arange(-n_steps, n_steps + 1, dtype=float)
-        at = self.base[:, None] + self.normal[:, None] * self.position[:, None]
-        profile = sampled(scaled, at)
-        inside = ((at >= -0.5) & (at <= np.array(response.shape) - 0.5)).all(2)
-        usable = inside & np.isfinite(profile)
-        self.profile = np.where(usable, profile, 0)
+        shape = len(self.base), len(self.position)
+        self.profile, self.usable = np.empty(shape, complex), np.empty(shape)
+        sample_profiles(scaled, self.base, self.normal, self.position, self.profile, self.usable)
         self.t_next, cut, self.next_point = next_walls(
             self.base, self.normal, self.of, self._point_of_pixel(response.shape),
             float(n_steps), 36.0,
         )  # fmt: skip
         within = (self.position >= -cut[:, :1]) & (self.position <= cut[:, 1:])
-        self.usable = (usable & within).astype(float)
+        self.usable *= within
         self.noise = _noise_variance(scaled)
 
         n = len(self.base)
@@ -275,8 +275,9 @@ class _State:
         self, step: ComplexArray, ratio: FloatArray, tied_information: FloatArray,
         width: FloatArray, *, last: bool,
     ) -> None:  # fmt: skip
+        from scanseg.walls._along import blur_lines
         from scanseg.walls._curve import Offsets, likeliest_curves
-        from scanseg.walls._series import blur_lines, high_values
+        from scanseg.walls._series import high_values
 
         parts = np.stack([step.real, step.imag], 2).reshape(len(step), -1)
         gradient = (self.own[:, 48] - (self.own[:, 18:26] * parts).sum(1)) / self.variance
@@ -287,8 +288,9 @@ class _State:
         )  # fmt: skip
         shared += np.where(self.ferroelastic, (UNTOLD_A_PX * width**2) ** 2, 0.0)
         blur = width[self.start] * SIGMA_OF_HALF_WIDTH
-        bend, high = np.empty(len(told)), np.empty(len(blur))
-        blur_lines(self.base, self.normal, self.closed, self.start, self.length, blur, bend)
+        high, blurred_base = np.empty(len(blur)), np.empty_like(self.base)
+        blur_lines(self.base, self.closed, self.start, self.length, blur, 3, False, blurred_base)
+        bend = ((blurred_base - self.base) * self.normal).sum(1)  # towards the inside of bends
         high_values(told, self.start, self.length, 0.9, high)
         highest = np.maximum(1.2 * high, 1e-9)
         at_most = np.minimum(told, highest[self.of])
@@ -356,7 +358,7 @@ def _pieces(wall: int, line: WallLine) -> list[_Stretch]:
     ferroelastic = bool(np.bincount(line.class_index).argmax() > 1)
     points = line.position_px
     if line.closed and not ferroelastic:
-        return [_stretch(wall, points, points, closed=True, straight=False, ferroelastic=False)]
+        return [_Stretch(wall, points, points, closed=True, straight=False, ferroelastic=False)]
     pieces: list[_Stretch] = []
     waiting = [points]
     while waiting:
@@ -368,35 +370,25 @@ def _pieces(wall: int, line: WallLine) -> list[_Stretch]:
             continue
         base = part if straight is None else straight
         pieces.append(
-            _stretch(
-                wall, part, base, closed=False, straight=straight is not None,
+            _Stretch(
+                wall, base, part, closed=False, straight=straight is not None,
                 ferroelastic=ferroelastic,
             )
         )  # fmt: skip
     return pieces
 
 
-def _stretch(
-    wall: int, points: FloatArray, base: FloatArray, *, closed: bool, straight: bool,
-    ferroelastic: bool,
-) -> _Stretch:  # fmt: skip
-    normal = normals(base, closed=closed)
-    expected = ((points - base) * normal).sum(1)
-    return _Stretch(wall, base, normal, expected, closed, straight, ferroelastic)
-
-
 def _parabola(points: FloatArray) -> FloatArray | None:
     """The straight line or parabola through points, if it fits."""
-    n = len(points)
-    along = np.linspace(-1, 1, n)
+    from scanseg.walls._along import fit_parabola
+
     for degree in (1, 2):
-        if n < 6 * degree:
+        if len(points) < 6 * degree:
             return None
-        power = np.vander(along, degree + 1)
-        fit = power @ np.linalg.lstsq(power, points, rcond=None)[0]
-        off = np.hypot(*(fit - points).T)
-        if np.sqrt((off**2).mean()) < STRAIGHT_PX[0] and off.max() < STRAIGHT_PX[1]:
-            return np.asarray(fit)
+        fit = np.empty_like(points)
+        rms, largest = fit_parabola(points, degree, fit)
+        if rms < STRAIGHT_PX[0] and largest < STRAIGHT_PX[1]:
+            return fit
     return None
 
 
@@ -414,8 +406,13 @@ def _noise_variance(response: ComplexArray) -> float:
     beside = (response[:, :-2] + response[:, 2:]) / 2
     squared = np.abs(response[:, 1:-1] - beside) ** 2
     # 1.5 times two parts' variance, whose median is ln 2 of the mean.
-    typical = float(np.nanmedian(squared)) / (3 * np.log(2)) if squared.size else 0.0
-    return max(typical, MODEL_ERROR**2)
+    return max(_median(squared) / (3 * float(np.log(2))), MODEL_ERROR**2)
+
+
+def _median(values: FloatArray) -> float:
+    """Median of what is a number; 0 where nothing is."""
+    known = values[np.isfinite(values)]
+    return float(np.median(known)) if known.size else 0.0
 
 
 def _weighted_median(values: FloatArray, weight: FloatArray) -> float:

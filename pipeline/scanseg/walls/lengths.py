@@ -11,7 +11,6 @@ __all__ = ["line_length", "steadied"]
 # 0.45 px 17 %. Smoothed by 1.5 points (s.d.) both are within 1 % of the truth; what that takes off
 # bends of 10 px radius is 1 % as well.
 SMOOTHING_POINTS = 1.5
-REACH = 6
 
 
 def line_length(
@@ -32,16 +31,11 @@ def line_length(
 
 def steadied(line: NDArray[np.float64]) -> NDArray[np.float64]:
     """Points of a line with less of their noise, shape (N, 2); its ends stay where they are."""
-    from scipy import ndimage
+    from scanseg.walls._along import blur_lines
 
-    reach = min(len(line) - 1, REACH)
-    if reach < 2:
-        return line
-    if np.array_equal(line[0], line[-1]):
-        before, after = line[-1 - reach : -1], line[1 : 1 + reach]
-    else:
-        # Reflected through the ends.
-        before, after = 2 * line[0] - line[reach:0:-1], 2 * line[-1] - line[-2 : -2 - reach : -1]
-    longer = np.concatenate([before, line, after])
-    smooth = ndimage.gaussian_filter1d(longer, SMOOTHING_POINTS, axis=0, radius=reach)
-    return np.asarray(smooth[reach:-reach])
+    line = np.ascontiguousarray(line, np.float64)
+    closed = np.array([np.array_equal(line[0], line[-1])])
+    smooth = np.empty_like(line)
+    only = np.array([0]), np.array([len(line)]), np.array([SMOOTHING_POINTS])
+    blur_lines(line, closed, *only, 2, True, smooth)
+    return smooth

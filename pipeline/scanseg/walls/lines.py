@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["WallLine", "normals", "sampled", "smooth_line"]
+__all__ = ["WallLine", "evenly_spaced", "joined", "normals", "parted", "sampled", "smooth_lines"]
 
 # Half a pixel of noise along a wall is smoothed away before normals are taken from it.
 SMOOTHING_PX = 2.0
+# Normals are taken from points so many to both sides.
+SPAN = 2
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,32 +48,54 @@ def sampled(response: NDArray[np.complex128], at: NDArray[np.float64]) -> NDArra
     return np.asarray(upper * (1 - down) + lower * down)
 
 
-def smooth_line(pixels: NDArray[np.float64], *, closed: bool) -> NDArray[np.float64]:
-    """Points a pixel apart along the smoothed pixels; open ends stay where they are."""
-    from scipy import ndimage
+def joined(
+    lines: Sequence[NDArray[Any]],
+) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.int64]]:
+    """Points of S lines one after the other, where each begins, and how many it has."""
+    length = np.array([len(line) for line in lines], np.int64)
+    points = np.concatenate([np.empty((0, 2)), *lines])
+    return points, np.cumsum(length) - length, length
 
-    if closed:
-        ring = ndimage.gaussian_filter1d(pixels[:-1], SMOOTHING_PX, axis=0, mode="wrap")
-        smooth = np.concatenate([ring, ring[:1]])
-    else:
-        # Reflected through the ends, so that these do not shrink inwards.
-        n = min(len(pixels) - 1, 8)
-        before, after = 2 * pixels[:1] - pixels[n:0:-1], 2 * pixels[-1:] - pixels[-2 : -n - 2 : -1]
-        longer = np.concatenate([before, pixels, after])
-        smooth = ndimage.gaussian_filter1d(longer, SMOOTHING_PX, axis=0)[n : n + len(pixels)]
-    way = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(smooth, axis=0).T))])
-    at = np.linspace(0, way[-1], max(2, round(way[-1]) + 1))
-    return np.stack([np.interp(at, way, smooth[:, 0]), np.interp(at, way, smooth[:, 1])], 1)
+
+def parted(values: NDArray[np.float64], length: NDArray[np.int64]) -> list[NDArray[np.float64]]:
+    """Values of each line again."""
+    ends = np.cumsum(length).tolist()
+    return [values[end - n : end] for end, n in zip(ends, length.tolist(), strict=True)]
+
+
+def evenly_spaced(
+    points: NDArray[np.float64], start: NDArray[np.int64], length: NDArray[np.int64], *,
+    step_px: float, at_most: bool = False,
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:  # fmt: skip
+    """Points about (or at most) ``step_px`` apart along S lines, and how many each has."""
+    from scanseg.walls._along import lengths_of, space_evenly
+
+    way = np.empty(len(start))
+    lengths_of(points, start, length, way)
+    steps = np.ceil(way / step_px) if at_most else np.rint(way / step_px)
+    new_length = np.maximum(steps.astype(np.int64) + 1, 2)
+    spaced = np.empty((int(new_length.sum()), 2))
+    space_evenly(points, start, length, way, np.cumsum(new_length) - new_length, new_length, spaced)
+    return spaced, new_length
+
+
+def smooth_lines(
+    pixels: Sequence[NDArray[np.int64]], closed: Sequence[bool]
+) -> list[NDArray[np.float64]]:
+    """Points a pixel apart along smoothed pixels of each line; open ends stay where they are."""
+    from scanseg.walls._along import blur_lines
+
+    points, start, length = joined(pixels)
+    smooth = np.empty_like(points)
+    sigma = np.full(len(length), SMOOTHING_PX)
+    blur_lines(points, np.array(closed, bool), start, length, sigma, 1, False, smooth)
+    return parted(*evenly_spaced(smooth, start, length, step_px=1.0))
 
 
 def normals(line: NDArray[np.float64], *, closed: bool) -> NDArray[np.float64]:
     """Unit normals, to the right of the line's direction with y downward, shape (N, 2)."""
-    n = np.arange(len(line))
-    if closed:
-        period = len(line) - 1
-        ahead, behind = line[(n + 2) % period], line[(n - 2) % period]
-    else:
-        ahead, behind = line[np.minimum(n + 2, len(line) - 1)], line[np.maximum(n - 2, 0)]
-    along = ahead - behind
-    across = np.stack([along[:, 1], -along[:, 0]], 1)
-    return np.asarray(across / np.maximum(np.hypot(*across.T), 1e-9)[:, None])
+    from scanseg.walls._along import normals_along
+
+    normal = np.empty(line.shape)
+    normals_along(line, np.array([closed]), np.array([0]), np.array([len(line)]), SPAN, normal)
+    return normal

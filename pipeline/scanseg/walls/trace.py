@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import repeat
 
@@ -14,7 +14,7 @@ from scanseg.walls.classes import split_by_class
 from scanseg.walls.flip import at_phase_flips
 from scanseg.walls.graph import Branch, WallGraph, prune, trace_skeleton
 from scanseg.walls.lengths import line_length
-from scanseg.walls.lines import WallLine, smooth_line
+from scanseg.walls.lines import WallLine, joined, parted, smooth_lines
 from scanseg.walls.measure import Measurement, measure_walls
 from scanseg.walls.reversal import reversal_log_odds
 from scanseg.walls.settings import WallTracing
@@ -107,7 +107,7 @@ def trace_lines(
         _class_log_odds(whole, probability, skeleton, scan, config.phase_weight),
         shortest_run_px=config.shortest_run_px,
     )
-    lines = list(map(_expected, graph.branches, classes))
+    lines = _expected(graph.branches, classes)
     measured = measure_walls(
         lines, scan, skeleton, half_width_px=config.half_width_px, reach_px=config.reach_px,
         largest_shift_px=config.largest_shift_px,
@@ -130,24 +130,25 @@ def _class_log_odds(
     phase_weight: float,
 ) -> list[NDArray[np.float64]]:  # fmt: skip
     """Ferroelectric against ferroelastic, of every pixel of every branch: network and phase."""
-    network = [_of_network(branch, probability) for branch in graph.branches]
+    network = _of_network(graph.branches, probability)
     measured = reversal_log_odds(graph, skeleton, scan) if phase_weight else None
     if measured is None:
         return network
     return [one + phase_weight * other for one, other in zip(network, measured, strict=True)]
 
 
-def _of_network(branch: Branch, probability: FloatImage) -> NDArray[np.float64]:
-    """Log odds of the probabilities, averaged over some pixels along the branch."""
-    from scipy import ndimage
+def _of_network(branches: Sequence[Branch], probability: FloatImage) -> list[NDArray[np.float64]]:
+    """Log odds of the probabilities, averaged over some pixels along each branch."""
+    from scanseg.walls._along import smooth_values
 
-    y, x = branch.pixels.T
-    score = ndimage.gaussian_filter1d(
-        probability[1:, y, x].astype(float), CLASS_SMOOTHING_PX, axis=1,
-        mode="wrap" if branch.start < 0 else "nearest",
-    )  # fmt: skip
-    ferroelectric, ferroelastic = np.maximum(score, 1e-3)
-    return np.asarray(np.log(ferroelectric / ferroelastic))
+    pixels, start, length = joined([branch.pixels for branch in branches])
+    y, x = pixels.astype(int).T
+    closed = np.array([branch.start < 0 for branch in branches], bool)
+    seen = np.ascontiguousarray(probability[1:, y, x].T, np.float64)
+    score = np.empty_like(seen)
+    smooth_values(seen, closed, start, length, CLASS_SMOOTHING_PX, score)
+    ferroelectric, ferroelastic = np.maximum(score, 1e-3).T
+    return parted(np.log(ferroelectric / ferroelastic), length)
 
 
 def _seen(line: NDArray[np.float64], probability: FloatImage) -> NDArray[np.float64]:
@@ -156,10 +157,13 @@ def _seen(line: NDArray[np.float64], probability: FloatImage) -> NDArray[np.floa
     return np.asarray(probability[1:, y, x], np.float64)
 
 
-def _expected(branch: Branch, class_index: int) -> WallLine:
-    closed = branch.start < 0
-    line = smooth_line(branch.pixels.astype(float), closed=closed)
-    return WallLine(line, np.full(len(line), class_index), closed)
+def _expected(branches: Sequence[Branch], class_index: Sequence[int]) -> list[WallLine]:
+    closed = [branch.start < 0 for branch in branches]
+    lines = smooth_lines([branch.pixels for branch in branches], closed)
+    return [
+        WallLine(line, np.full(len(line), index), ring)
+        for line, index, ring in zip(lines, class_index, closed, strict=True)
+    ]
 
 
 def _traced(
