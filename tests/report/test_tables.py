@@ -9,7 +9,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from scanseg.report import ATOM_TABLES, append_table, join_tables, tables, write_rows
+from scanseg.report import (
+    ATOM_TABLES,
+    TableFormat,
+    append_table,
+    join_tables,
+    tables,
+    write_rows,
+    write_table,
+)
 
 ATOMS = ATOM_TABLES["atoms.csv"]
 
@@ -99,3 +107,22 @@ def test_small_tables_leave_unknown_cells_empty(tmp_path):
     assert table["warnings"][0] == "one; two"
     assert table["seconds"][0] == pytest.approx(1 / 3, rel=1e-5)
     assert table.loc[1, ["warnings", "seconds"]].isna().all()
+
+
+def test_a_table_of_several_images_is_written_as_it_is(tmp_path):
+    table = pd.DataFrame(
+        {
+            "frame": [0, 1],
+            "image": ["a, b.tif", "c.tif"],
+            "y_px": [1.23456, np.nan],
+            "time_s": [None, None],
+            "branch": pd.array([3, None], dtype="Int64"),
+            "pinned": [True, False],
+        }
+    )
+    write_table(tmp_path / "t.csv", table, format=TableFormat({"y_px": 2}))
+    assert (tmp_path / "t.csv").read_text().splitlines() == [
+        "frame,image,y_px,time_s,branch,pinned",
+        '0,"a, b.tif",1.23,,3,true',
+        '1,"c.tif",,,,false',
+    ]

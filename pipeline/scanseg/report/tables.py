@@ -85,7 +85,7 @@ def write_table(path: Path, table: pd.DataFrame, *, format: TableFormat) -> None
     from pyarrow import csv as arrow_csv
 
     columns = format.columns or tuple(table.columns)
-    words = [name for name in columns if name in table and table[name].dtype == object]
+    words = [name for name in columns if name in table and table[name].dtype.kind == "O"]
     texts = {text for name in words for text in table[name].unique()}
     written = {name: _column(table, name, format.decimals.get(name)) for name in columns}
     with path.open("wb") as file:
