@@ -136,7 +136,7 @@ def sum_profiles(profile, weight, position, centre, width, rho, beside, coeffici
             phi[3] = 0.0
             here = math.exp(-QUARTER_PI * t * t / line_w2) if r != 0 else 0.0
             lines = here
-            by_w = -c1 * u * bell
+            by_w = -(u * bell) * c1
             for side in range(2):
                 if math.isnan(beside[i, side]):
                     continue
@@ -151,7 +151,7 @@ def sum_profiles(profile, weight, position, centre, width, rho, beside, coeffici
             steps = c0 + c1 * phi[1] + c2 * phi[2] + c3 * phi[3]
             left = 1.0 - r * lines
             res = profile[i, k] - left * steps
-            jd = -left * c1 * bell / w - steps * (r * here * 2 * QUARTER_PI * t / line_w2)
+            jd = -(left * bell / w) * c1 - (r * here * 2 * QUARTER_PI * t / line_w2) * steps
             jw = left * by_w
             jr = -lines * steps
             column = 0

@@ -14,10 +14,6 @@ from scanseg.micrograph import Mask
 
 __all__ = ["Branch", "WallGraph", "prune", "trace_skeleton"]
 
-# Numbers of the pixels that each of P pixels is linked to. Walks are plain Python over plain lists:
-# 4,000 pixels take 2 ms.
-Links = list[list[int]]
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Branch:
@@ -83,11 +79,10 @@ def trace_skeleton(skeleton: Mask) -> WallGraph:
     a staircase are no junctions. Junction pixels that touch are one node.
     """
     pixels = np.argwhere(skeleton)
-    links = _links(skeleton)
-    node_of, n_nodes = _number_nodes(links)
-    walks = _walks(links, node_of)
-    branches = tuple(Branch(pixels[walk], node_of[walk[0]], node_of[walk[-1]]) for walk in walks)
-    of_pixel = np.array(node_of, np.int64)
+    of_pixel, n_nodes, walks = _walks(pixels, skeleton.shape)
+    branches = tuple(
+        Branch(pixels[walk], int(of_pixel[walk[0]]), int(of_pixel[walk[-1]])) for walk in walks
+    )
     on_node = of_pixel >= 0
     size = np.bincount(of_pixel[on_node], minlength=n_nodes)
     node_px = np.stack(
@@ -146,79 +141,26 @@ def _erase(skeleton: Mask, graph: WallGraph, branch: Branch) -> None:
     skeleton[tuple(pixels.T)] = False
 
 
-def _links(skeleton: Mask) -> Links:
-    number = np.full((skeleton.shape[0] + 2, skeleton.shape[1] + 2), -1)
-    inner = number[1:-1, 1:-1]
-    n_pixels = int(skeleton.sum())
-    inner[skeleton] = np.arange(n_pixels)
-    left, right, below = number[1:-1, :-2], number[1:-1, 2:], number[2:, 1:-1]
-    below_left, below_right = number[2:, :-2], number[2:, 2:]
-    pairs = []
-    for near, free in (
-        (right, skeleton),
-        (below, skeleton),
-        (below_right, (right < 0) & (below < 0)),
-        (below_left, (left < 0) & (below < 0)),
-    ):
-        linked = skeleton & free & (near >= 0)
-        pairs.append(np.stack([inner[linked], near[linked]]))
-    one, other = np.concatenate(pairs, axis=1)
-    first, second = np.concatenate([one, other]), np.concatenate([other, one])
-    order = np.lexsort((second, first))
-    bounds = np.searchsorted(first[order], np.arange(n_pixels + 1)).tolist()
-    near_all = second[order].tolist()
-    return [near_all[bounds[n] : bounds[n + 1]] for n in range(n_pixels)]
+def _walks(
+    pixels: NDArray[np.int64], shape: tuple[int, ...]
+) -> tuple[NDArray[np.int64], int, list[NDArray[np.int64]]]:
+    """Node of each pixel or -1, the number of nodes, and the pixels of each branch, rings last."""
+    from scanseg.walls._links import link_pixels, number_nodes, walk_branches
 
-
-def _number_nodes(links: Links) -> tuple[list[int], int]:
-    """Node of each pixel that is an end point or part of a junction, else -1; and their count."""
-    node_of = [-1] * len(links)
-    count = 0
-    for first, near_first in enumerate(links):
-        if len(near_first) == 2 or node_of[first] >= 0:
-            continue
-        node_of[first] = count
-        waiting = [first] if len(near_first) > 2 else []
-        while waiting:
-            for near in links[waiting.pop()]:
-                if node_of[near] < 0 and len(links[near]) > 2:
-                    node_of[near] = count
-                    waiting.append(near)
-        count += 1
-    return node_of, count
-
-
-def _walks(links: Links, node_of: list[int]) -> list[list[int]]:
-    """Pixels of each branch in order, those of its nodes included; rings last."""
-    walks = []
-    walked: set[tuple[int, int]] = set()
-    reached = [node >= 0 for node in node_of]
-    for first, near_first in enumerate(links):
-        if node_of[first] < 0:
-            continue
-        for second in near_first:
-            if (first, second) in walked or node_of[second] == node_of[first]:
-                continue
-            walk = _walk(links, node_of, first, second)
-            walked.add((walk[-1], walk[-2]))
-            walks.append(walk)
-            for pixel in walk:
-                reached[pixel] = True
-    for first, near_first in enumerate(links):
-        if not reached[first]:  # by a walk from a node, so it is on a ring without one
-            walk = _walk(links, node_of, first, near_first[0])
-            walks.append(walk)
-            for pixel in walk:
-                reached[pixel] = True
-    return walks
-
-
-def _walk(links: Links, node_of: list[int], first: int, second: int) -> list[int]:
-    """From a pixel on to the next node, or round to where the walk began."""
-    walk = [first, second]
-    before, here = first, second
-    while node_of[here] < 0 and here != first:
-        one, other = links[here]
-        before, here = here, (other if one == before else one)
-        walk.append(here)
-    return walk
+    n_pixels = len(pixels)
+    number = np.full((shape[0] + 2, shape[1] + 2), -1)
+    number[pixels[:, 0] + 1, pixels[:, 1] + 1] = np.arange(n_pixels)
+    links, count = np.zeros((n_pixels, 8), np.int64), np.empty(n_pixels, np.int64)
+    link_pixels(number, pixels, links, count)
+    node_of = np.empty(n_pixels, np.int64)
+    n_nodes = number_nodes(links, count, node_of)
+    # Every pixel once, the ends of a branch once more, and the first of a ring of four or more.
+    walk = np.empty(3 * n_pixels + int(count.sum()), np.int64)
+    end = np.empty(n_pixels + int(count.sum()), np.int64)
+    n_walks = walk_branches(links, count, node_of, walk, end)
+    ends = end[:n_walks].tolist()
+    return (
+        node_of,
+        n_nodes,
+        [walk[first:last] for first, last in zip([0, *ends][:-1], ends, strict=True)],
+    )

@@ -109,10 +109,16 @@ def _median(values: NDArray[np.float64]) -> tuple[float, float]:
     """Median of a number along a wall, and its standard deviation."""
     if len(values) < 2:
         return (float(values[0]) if len(values) else float("nan")), float("nan")
-    middle = float(np.median(values))
-    scatter = 1.4826 * float(np.median(np.abs(values - middle)))
+    middle = _middle(values)
+    scatter = 1.4826 * _middle(np.abs(values - middle))
     # Neighbouring points share their samples: one point in three is a new one.
     return middle, 1.2533 * scatter / float(np.sqrt(max(len(values) / 3.0, 1.0)))
+
+
+def _middle(values: NDArray[np.float64]) -> float:
+    """Median; that of numpy takes 50 us, which is 15 ms of a scan's 150 walls."""
+    ordered = np.sort(values)
+    return float(ordered[(len(values) - 1) // 2] + ordered[len(values) // 2]) / 2
 
 
 def measured_response(scan: Mapping[Signal, Micrograph]) -> NDArray[np.complex128]:
