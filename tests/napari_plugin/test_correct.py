@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -18,7 +20,9 @@ def widget(viewer):
     widget = CorrectWidget(viewer)
     viewer.window.add_dock_widget(widget, name="Correct")
     yield widget
-    widget._autosave.stop()
+    widget._dirty = False  # else closing the dock keeps the corrections for the next test
+    with suppress(RuntimeError):  # of a widget that went with its dock
+        widget._autosave.stop()
 
 
 @pytest.fixture
@@ -122,6 +126,20 @@ def test_corrections_survive_a_crash(viewer, widget, atoms, wait, run_folder, tm
     widget.save(tmp_path / "corrected.csv")
     assert len(pd.read_csv(tmp_path / "corrected.csv")) == n_atoms - 1
     assert not recovery.place_of(key).exists()
+
+
+def test_closing_the_dock_keeps_corrections_and_lets_the_layer_go(viewer, widget, atoms, wait):
+    atoms.selected_data = {0}
+    widget.delete()
+    key = widget._key
+    recovery.discard(key)
+    viewer.window.remove_dock_widget(widget)
+    wait(lambda: recovery.place_of(key).is_file())
+    n_atoms = len(atoms.data)
+    atoms.add([5.0, 6.0])
+    assert len(atoms.data) == n_atoms + 1
+    assert "status" not in atoms.features  # nobody listens any more
+    recovery.discard(key)
 
 
 def test_cutting_and_joining_walls(widget, walls):

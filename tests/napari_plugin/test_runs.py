@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import pandas as pd
 import pytest
 from napari.layers import Layer
 
-from scanseg.cli.view import open_viewer
-from scanseg.errors import ScansegError
+from scanseg.cli.view import open_viewer, view
+from scanseg.errors import MachineError, ScansegError
 from scanseg.napari_plugin.calibration import spatial
 from scanseg.napari_plugin.content import atom_layer, wall_layer
 from scanseg.napari_plugin.inspection import InspectWidget
@@ -115,3 +117,11 @@ def test_view_opens_a_run_and_refuses_what_is_none(run_folder, tmp_path, shared_
     (tmp_path / "notes.txt").write_text("nothing to see")
     with pytest.raises(ScansegError):
         open_viewer(tmp_path / "notes.txt", show=False)
+
+
+def test_view_without_a_display_says_so(monkeypatch, run_folder):
+    for name in ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(sys, "platform", "linux")
+    with pytest.raises(MachineError, match="no display"):
+        view(run_folder)

@@ -109,8 +109,7 @@ def test_closing_the_dock_ends_the_process(viewer, wait, small_image):
     widget.segment()
     job = widget._job
     wait(lambda: job.is_running)
-    viewer.window.remove_dock_widget(dock)
-    widget.deleteLater()
+    viewer.window.remove_dock_widget(dock)  # as its cross does
     QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
     wait(lambda: not job.is_running, seconds=5)
     assert not job.folder.exists()

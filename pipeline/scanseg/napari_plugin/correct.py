@@ -31,6 +31,7 @@ from qtpy.QtWidgets import (
 from scanseg.napari_plugin import recovery
 from scanseg.napari_plugin.calibration import pixel_size_nm_of
 from scanseg.napari_plugin.content import colours_of, spacing_px
+from scanseg.napari_plugin.docking import DockContent
 from scanseg.napari_plugin.layer_choice import LayerChoice
 from scanseg.napari_plugin.snapping import snap
 from scanseg.napari_plugin.viewing import facts_of, image_layer_of
@@ -52,7 +53,7 @@ class Snapshot:
     colours: NDArray[Any]
 
 
-class CorrectWidget(QWidget):
+class CorrectWidget(DockContent):
     """Corrects a layer of atoms or walls."""
 
     def __init__(self, napari_viewer: Any, parent: QWidget | None = None) -> None:
@@ -97,6 +98,12 @@ class CorrectWidget(QWidget):
     def is_saved(self) -> bool:
         """Whether every correction is on disk."""
         return not self._dirty
+
+    def release(self) -> None:
+        """Keep what is not saved yet, and listen to no layer any more."""
+        if self._dirty:
+            self.autosave()
+        self._let_go()
 
     def start_adding(self) -> None:
         """The next clicks add atoms, or draw a wall."""
@@ -224,10 +231,7 @@ class CorrectWidget(QWidget):
         return None if self._layer is None or self._is_points else self._layer
 
     def _take_layer(self, layer: Any) -> None:
-        if self._layer is not None:
-            self._layer.events.data.disconnect(self._data_event)
-            if self._follow_drag in self._layer.mouse_drag_callbacks:
-                self._layer.mouse_drag_callbacks.remove(self._follow_drag)
+        self._let_go()
         self._layer = layer
         self._done.clear()
         self._undone.clear()
@@ -251,6 +255,13 @@ class CorrectWidget(QWidget):
             self._widgets[name].setVisible(not self._is_points)
         self._say("")
         self._offer_recovery()
+
+    def _let_go(self) -> None:
+        if self._layer is not None:
+            self._layer.events.data.disconnect(self._data_event)
+            if self._follow_drag in self._layer.mouse_drag_callbacks:
+                self._layer.mouse_drag_callbacks.remove(self._follow_drag)
+        self._layer = None
 
     def _offer_recovery(self) -> None:
         left = self._layer is not None and recovery.place_of(self._key).is_file()

@@ -22,6 +22,7 @@ from qtpy.QtWidgets import (
 )
 
 from scanseg.napari_plugin.content import spacing_px
+from scanseg.napari_plugin.docking import DockContent
 from scanseg.napari_plugin.doubt import suspects
 from scanseg.napari_plugin.layer_choice import LayerChoice
 from scanseg.napari_plugin.viewing import facts_of
@@ -41,7 +42,7 @@ VIEW_SPACINGS = 14.0
 PAUSE_MS = 60
 
 
-class InspectWidget(QWidget):
+class InspectWidget(DockContent):
     """Table, histogram and suspects of a layer of atoms or walls."""
 
     def __init__(self, napari_viewer: Any, parent: QWidget | None = None) -> None:
@@ -88,6 +89,11 @@ class InspectWidget(QWidget):
     def figure(self) -> Any | None:
         """The histogram, a matplotlib figure; None until it was drawn first."""
         return self._figure
+
+    def release(self) -> None:
+        """Listen to no layer and no key any more."""
+        self._watch(None)
+        _unbind(self._viewer)
 
     def step(self, by: int, *_: Any) -> None:
         """Go to the next suspect, or back."""
@@ -140,6 +146,11 @@ class InspectWidget(QWidget):
         return f"{self._rank + 1} of {len(self._order)} suspects: " + ", ".join(words)
 
     def _take_layer(self, layer: Any) -> None:
+        self._watch(layer)
+        self._rank = -1
+        self._refresh()
+
+    def _watch(self, layer: Any) -> None:
         if self._watched is not None:
             for events, slot in self._watched:
                 events.disconnect(slot)
@@ -151,8 +162,6 @@ class InspectWidget(QWidget):
                 self._watched.append((selected.events.items_changed, self._selection_changed))
             for events, slot in self._watched:
                 events.connect(slot)
-        self._rank = -1
-        self._refresh()
 
     def _features_changed(self, event: Any = None) -> None:
         self._stale = True

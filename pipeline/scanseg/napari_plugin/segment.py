@@ -29,6 +29,7 @@ from scanseg.micrograph import Micrograph, Stack
 from scanseg.micrograph import Signal as Detected
 from scanseg.napari_plugin.calibration import like, pixel_size_nm_of
 from scanseg.napari_plugin.content import LayerTuple
+from scanseg.napari_plugin.docking import DockContent
 from scanseg.napari_plugin.engine import Job, Request
 from scanseg.napari_plugin.layer_choice import LayerChoice
 from scanseg.napari_plugin.viewing import facts_of, partner_layers, show_layers
@@ -61,7 +62,7 @@ class Target:
     offset_px: tuple[int, int] = (0, 0)
 
 
-class SegmentWidget(QWidget):
+class SegmentWidget(DockContent):
     """Finds atoms or walls in a layer and shows them as layers."""
 
     done = Signal(str)  # what is said at the end, however it ended
@@ -132,6 +133,12 @@ class SegmentWidget(QWidget):
             job.cancel()
             self._busy(False)
             self._say("Cancelled; nothing is left behind.")
+
+    def release(self) -> None:
+        """End the process with the dock."""
+        job, self._job, self._loader = self._job, None, None
+        if job is not None:
+            job.cancel()
 
     def request(self, input: Path) -> Request:
         """What the command line is asked for a file."""
