@@ -39,6 +39,7 @@ from scanseg.runs.distribute import distribute
 from scanseg.runs.execute import RunResult, execute
 from scanseg.runs.folder import RunFolder, refuse_foreign
 from scanseg.runs.manifest import Entry, Manifest
+from scanseg.runs.memory import fit_memory, parse_memory
 from scanseg.runs.plan import Plan, find_inputs
 from scanseg.runs.process import Processor
 from scanseg.runs.settings import RunSettings
@@ -71,6 +72,10 @@ def predict(
     save: SaveOption = None,
     config: ConfigOption = None,
     set_: SetOption = None,
+    memory: Annotated[
+        str | None,
+        typer.Option(metavar="2GB", help="Fit tiles and images in flight to so much memory."),
+    ] = None,
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Remove earlier results in OUT and compute all anew.")
     ] = False,
@@ -122,6 +127,9 @@ def predict(
             "output.save": save,
         },
     )
+    bytes_in_flight = None
+    if memory is not None:
+        settings, bytes_in_flight = fit_memory(settings, parse_memory(memory))
     part = None if shard is None else Shard.parse(shard)
     if fresh and part is not None:
         raise ConfigError(
@@ -156,6 +164,7 @@ def predict(
         max_failures=0 if fail_fast else max_failures,
         shard=part,
         dask=dask,
+        bytes_in_flight=bytes_in_flight,
         verbosity=verbosity,
         as_json=events is Events.JSONL,
     )
@@ -178,6 +187,7 @@ def predict_folder(
     max_failures: int | None = None,
     shard: Shard | None = None,
     dask: str | None = None,
+    bytes_in_flight: int | None = None,
     verbosity: int = 0,
     as_json: bool = False,
 ) -> RunResult | None:
@@ -216,6 +226,7 @@ def predict_folder(
                     observe=observe,
                     command=tuple(sys.argv),
                     stop=stop,
+                    bytes_in_flight=bytes_in_flight,
                 )
         except Exception as error:
             log.debug("the run ended", exc_info=error)

@@ -56,6 +56,7 @@ class _Job:
     retry_failed: bool
     command: tuple[str, ...]
     stop_file: Path
+    bytes_in_flight: int | None
     open_model: OpenModel
     version: str = scanseg.__version__
 
@@ -81,6 +82,7 @@ def distribute(
     observe: Callable[[dict[str, Any]], None] = lambda event: None,
     command: tuple[str, ...] = (),
     stop: threading.Event | None = None,
+    bytes_in_flight: int | None = None,
     open_model: OpenModel = open_processor,
 ) -> RunResult:
     """Process the images of a plan on the workers of a cluster, and join what they have written.
@@ -98,8 +100,9 @@ def distribute(
         The model as it is here, to compare with those of the workers.
     model
         Its name or folder, for the workers.
-    settings, retry_failed, max_failures, observe, command, stop
-        As ``execute`` takes them; events come when a part is done.
+    settings, retry_failed, max_failures, observe, command, stop, bytes_in_flight
+        As ``execute`` takes them; events come when a part is done, and memory is that of each
+        worker.
     open_model
         How a worker opens the model.
 
@@ -122,6 +125,7 @@ def distribute(
         retry_failed=retry_failed,
         command=command,
         stop_file=stop_file,
+        bytes_in_flight=bytes_in_flight,
         open_model=open_model,
     )
     parts = _parts(plan, len(client.scheduler_info()["workers"]))
@@ -231,6 +235,7 @@ def _run_part(shard: Shard, part: Plan, job: _Job, max_failures: int | None) -> 
             observe=lambda event: events.append(event) if event["event"] == "image" else None,
             command=job.command,
             stop=stop,
+            bytes_in_flight=job.bytes_in_flight,
         )
     return _PartResult(result, events)
 

@@ -101,6 +101,7 @@ def execute(
     command: tuple[str, ...] = (),
     stop: threading.Event | None = None,
     earlier: Earlier | None = None,
+    bytes_in_flight: int | None = None,
 ) -> RunResult:
     """Process the images of a plan and write all their results.
 
@@ -128,6 +129,9 @@ def execute(
         Ends the run after the frame in hand when it is set.
     earlier
         For the record: what batches before this one have done.
+    bytes_in_flight
+        Memory of the images that are read, processed or written at the same time; a larger one
+        passes alone. None is 256 MiB.
 
     Raises
     ------
@@ -137,7 +141,9 @@ def execute(
     started = time.perf_counter()
     earlier = earlier or Earlier()
     record = _record(plan, processor, settings, command, earlier)
-    reading = Reading(plan, folder, processor, settings, retry_failed, read or read_file)
+    reading = Reading(
+        plan, folder, processor, settings, retry_failed, read or read_file, bytes_in_flight
+    )
     collector = Collector(folder, settings.output, observe, reading.release)
     writing = WriteBehind(collector.take, depth=2)
     stop = stop or threading.Event()
@@ -218,7 +224,7 @@ def _skipped(*skipped: Skipped) -> list[dict[str, str]]:
     return [{"path": str(each.path), "reason": each.reason} for each in skipped]
 
 
-def _side_by_side(frames: Iterable[Frame], processor: Processor) -> Iterator[Outcome]:
+def _side_by_side(frames: Iterable[Frame | None], processor: Processor) -> Iterator[Outcome]:
     """Outcomes in the order of the frames; small images are computed three at a time.
 
     A network uses every core, and what follows it one: with three images in hand the other cores
@@ -229,6 +235,10 @@ def _side_by_side(frames: Iterable[Frame], processor: Processor) -> Iterator[Out
     with ThreadPoolExecutor(SIDE_BY_SIDE, thread_name_prefix="scanseg-compute") as pool:
         try:
             for frame in frames:
+                if frame is None:  # the next one may wait for the memory of these
+                    while waiting:
+                        yield waiting.popleft().result()
+                    continue
                 if frame.image is not None:
                     processor.prepare(frame.image)  # once, before threads share it
                 large = frame.image is not None and frame.image.data.size > LARGE_PX

@@ -58,15 +58,18 @@ class MemoryBudget:
 
 def read_ahead(
     items: Iterable[Item], *, depth: int, ends: threading.Event | None = None
-) -> Generator[Item]:
+) -> Generator[Item | None]:
     """Iterate in a thread, up to ``depth`` items ahead, until ``ends`` is set.
+
+    None comes while the next item is not ready: the thread may be waiting for memory that only the
+    caller can free.
 
     Closing the iterator stops the thread after the item it is working on. An error of the thread
     is raised where its item would have come.
 
     Examples
     --------
-    >>> list(read_ahead(range(3), depth=2))
+    >>> [item for item in read_ahead(range(3), depth=2) if item is not None]
     [0, 1, 2]
     """
     ready: queue.Queue[tuple[bool, Item | BaseException | None]] = queue.Queue(depth)
@@ -89,12 +92,13 @@ def read_ahead(
             try:
                 more, item = ready.get(timeout=POLL_S)
             except queue.Empty:
+                yield None
                 continue
             if isinstance(item, BaseException):
                 raise item
             if not more:
                 return
-            yield item  # type: ignore[misc]
+            yield item
     finally:
         stop.set()
 

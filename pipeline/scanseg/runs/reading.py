@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ from scanseg.runs.collect import Frame
 from scanseg.runs.failures import failure_of
 from scanseg.runs.folder import RunFolder
 from scanseg.runs.manifest import Entry, Failure, content_checksum, result_key
+from scanseg.runs.memory import BYTES_IN_FLIGHT
 from scanseg.runs.pipeline import MemoryBudget
 from scanseg.runs.plan import InputFile, Plan
 from scanseg.runs.process import Processor
@@ -20,8 +22,7 @@ from scanseg.runs.settings import RunSettings
 
 __all__ = ["Read", "Reading", "content_and_key", "read_file"]
 
-# Frames that are read, processed or written at the same time.
-BYTES_IN_FLIGHT = 256 * 1024**2
+log = logging.getLogger("scanseg.runs")
 
 Read = Callable[[InputFile, RunSettings], Micrograph | Stack]
 
@@ -45,6 +46,7 @@ class Reading:
         settings: RunSettings,
         retry_failed: bool,
         read: Read,
+        bytes_in_flight: int | None,
     ) -> None:
         self._files = plan.files
         self._folder = folder
@@ -52,7 +54,10 @@ class Reading:
         self._settings = settings
         self._retry_failed = retry_failed
         self._read = read
-        self._budget = MemoryBudget(BYTES_IN_FLIGHT)
+        # What was asked for is a promise, and breaking it is said to the user.
+        self._level = logging.INFO if bytes_in_flight is None else logging.WARNING
+        self._bytes_in_flight = bytes_in_flight or BYTES_IN_FLIGHT
+        self._budget = MemoryBudget(self._bytes_in_flight)
 
     def stop(self) -> None:
         """Wait for nothing any more."""
@@ -100,15 +105,26 @@ class Reading:
             self._budget.release(size)
         if isinstance(image, Micrograph):
             n_bytes = sum(each.data.nbytes for each in image.channels().values())
+            self._say_if_large(file, n_bytes)
             self._budget.add(n_bytes)
             yield self._checked(
                 Frame(file, content, key, image=image, n_bytes=n_bytes, seconds=_since(started))
             )
             return
         n_bytes = 4 * image.shape[0] * image.shape[1]
+        self._say_if_large(file, n_bytes)
         for index in range(image.n_frames):
             self._budget.acquire(n_bytes)
             yield self._checked(self._frame(file, content, key, image, index, n_bytes))
+
+    def _say_if_large(self, file: InputFile, n_bytes: int) -> None:
+        if n_bytes > self._bytes_in_flight:
+            log.log(
+                self._level,
+                "%s takes %.2g GB, more than the %.2g GB that images may have of the memory: "
+                "it is processed alone, and memory grows with it.",
+                *(file.name, n_bytes / 1e9, self._bytes_in_flight / 1e9),
+            )
 
     def _frame(
         self, file: InputFile, content: str, key: str, stack: Stack, index: int, n_bytes: int
