@@ -51,3 +51,24 @@ def test_a_folder_that_cannot_be_written_is_said(tmp_path):
     (tmp_path / "closed").mkdir(mode=0o500)
     finding = doctor._write_access(tmp_path / "closed")
     assert finding.ok is False
+
+
+@pytest.mark.parametrize(
+    ("libraries", "ok", "text"),
+    [({"GL": "libGL.so.1"}, True, "libGL.so.1"), ({}, None, "libgl1")],
+)
+def test_opengl_is_looked_for_without_loading_napari(monkeypatch, libraries, ok, text):
+    import ctypes.util
+    import importlib.util
+
+    from scanseg.cli import doctor
+
+    monkeypatch.setattr(ctypes.util, "find_library", libraries.get)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: object())
+    (found,) = doctor._opengl()
+    assert found.ok is ok
+    assert text in found.text
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    (found,) = doctor._opengl()
+    assert found.ok is None
+    assert "no" in found.text

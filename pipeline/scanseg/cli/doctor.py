@@ -42,6 +42,7 @@ def doctor(
         "versions": _versions,
         "machine": _machine,
         "gpu": _gpu,
+        "opengl": _opengl,
         "models": _models,
         "output": lambda: [_write_access(output)],
     }
@@ -115,6 +116,20 @@ def _gpu() -> list[Finding]:
         return [Finding("gpu", None, f"PyTorch {torch.__version__} finds no CUDA GPU")]
     names = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
     return [Finding("gpu", True, f"{', '.join(names)}; CUDA {torch.version.cuda}")]
+
+
+def _opengl() -> list[Finding]:
+    """Look for the library that napari draws with; napari itself would take seconds to load."""
+    from ctypes.util import find_library
+    from importlib.util import find_spec
+
+    if find_spec("napari") is None:
+        return [Finding("opengl", None, "napari is not installed, so none is needed")]
+    library = next(filter(None, map(find_library, ("GL", "OpenGL", "opengl32"))), None)
+    if library is None:
+        text = "not found: napari cannot draw. On Debian and Ubuntu: apt install libgl1"
+        return [Finding("opengl", None, text)]
+    return [Finding("opengl", True, f"{library}, for napari")]
 
 
 def _models() -> list[Finding]:
