@@ -225,4 +225,4 @@ def test_the_halo_is_what_the_network_sees(tiny_recipe, n_images, kernel_px, hal
     patches = task_of(recipe).validation_set()
     # A kernel of 9 px sees four pixels beyond a cut; halos come in steps of 8.
     network = torch.nn.Conv2d(1, 2, kernel_px, padding=kernel_px // 2)
-    assert fit._halo_px(network, patches, 1.0) == halo_px
+    assert fit.measured_halo_px(network, patches, 1.0) == halo_px

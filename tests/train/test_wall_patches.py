@@ -103,7 +103,7 @@ def test_turning_over_keeps_scans_possible():
     image[OTHERS[0]] = class_map  # to see where a pixel went
     kept, seen = image.copy(), set()
     for _ in range(200):
-        turned, labels = module._turned(image, class_map, rng)
+        turned, labels = module.turned(image, class_map, rng)
         np.testing.assert_array_equal(turned[OTHERS[0]], labels)
         flips = [
             (rows, columns)

@@ -31,6 +31,13 @@ def check(
         str | None, typer.Option(metavar="NM", help=_HELP["pixel_size_nm"].description)
     ] = None,
     channel: Annotated[str | None, typer.Option(help=_HELP["channel"].description)] = None,
+    labels: Annotated[
+        bool, typer.Option("--labels", help="Check labelled images for training instead.")
+    ] = False,
+    model: Annotated[
+        str | None,
+        typer.Option("--from", metavar="MODEL", help="With --labels: classes of this model."),
+    ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="One JSON document on stdout, for programs.")
     ] = False,
@@ -41,8 +48,14 @@ def check(
     and where that comes from; a star marks what is taken. Whether a file
     is taken for STEM or PFM chooses its model. Nothing is written. The
     exit code is 3 when a file cannot be used.
+
+    With --labels, lists every problem of a folder of labelled images.
     """
     start_logging(0)
+    if labels:
+        from scanseg.cli.label_table import check_labels
+
+        raise typer.Exit(check_labels(inputs, model=model, as_json=as_json))
     given = {"pixel_size_nm": pixel_size_nm, "channel": channel}
     settings = InputConfig.from_settings(
         {key: value for key, value in given.items() if value is not None}, origin="the options"

@@ -1,4 +1,4 @@
-"""``scanseg train``: a recipe in, a model out."""
+"""``scanseg train``: a recipe, or a model and labelled images, in; a model out."""
 
 from __future__ import annotations
 
@@ -34,7 +34,10 @@ def seconds_of(duration: str) -> float:
 
 @app.command()
 def train(
-    recipe: Annotated[Path, typer.Argument(metavar="RECIPE.yaml", help="What to train, and how.")],
+    source: Annotated[
+        Path,
+        typer.Argument(metavar="RECIPE.yaml|DATA", help="A recipe, or labelled images."),
+    ],
     output: Annotated[
         Path, typer.Option("--output", "-o", metavar="OUT", help="Folder of the training run.")
     ],
@@ -52,18 +55,53 @@ def train(
         list[str] | None,
         typer.Option("--set", metavar="A.B=C", help="A setting of the recipe; may be repeated."),
     ] = None,
+    speed: Annotated[
+        str,
+        typer.Option(
+            metavar="all|threshold",
+            help="With DATA: train all weights, or choose threshold and temperature alone.",
+        ),
+    ] = "all",
+    reviewed: Annotated[
+        bool,
+        typer.Option("--reviewed", help="DATA is a run; what was marked good in it are labels."),
+    ] = False,
+    recipe: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="RECIPE.yaml", help="With DATA: the recipe of the model, if it does not ship."
+        ),
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option(help="With DATA: what the new model is called.")
+    ] = None,
     verbose: Annotated[
         int, typer.Option("--verbose", "-v", count=True, help="More messages; -vv all.")
     ] = 0,
 ) -> None:
-    """Train a model from a recipe, on images simulated as it says."""
+    """Train a model from a recipe, or train one further on labelled images.
+
+    A recipe says what is simulated and trained on. With a folder of
+    labelled images and --from, a model is trained further on them; the
+    old one is kept when the new one is not better on images held out.
+    """
     start_logging(verbose)
     budget_s = None if budget is None else seconds_of(budget)
+    if source.is_dir():
+        if resume:
+            raise ConfigError("A training on labelled images cannot be resumed.", hint="Start it.")
+        from scanseg.cli.retrain import retrain_model
+
+        retrain_model(
+            source, start_from=start_from, output=output, speed=speed, reviewed=reviewed,
+            recipe_file=recipe, name=name, budget_s=budget_s, overrides=set_ or (),
+        )  # fmt: skip
+        return
     from scanseg.bundle import load_model
     from scanseg.train import train_recipe
 
     model = train_recipe(
-        recipe,
+        source,
         output=output,
         budget_s=budget_s,
         resume=resume,

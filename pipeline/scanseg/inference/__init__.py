@@ -12,6 +12,7 @@ from scanseg.inference.settings import InferenceConfig
 
 if TYPE_CHECKING:
     from scanseg.inference._predict import predict
+    from scanseg.inference._scan import as_scan, varying_channels
     from scanseg.inference._segment import Segmentation, segment
     from scanseg.inference.engines import Engine, OpenvinoEngine, TorchEngine, open_engine
     from scanseg.inference.prediction import Prediction
@@ -23,9 +24,11 @@ __all__ = [
     "Prediction",
     "Segmentation",
     "TorchEngine",
+    "as_scan",
     "open_engine",
     "predict",
     "segment",
+    "varying_channels",
 ]
 
 _HOMES = {
@@ -34,9 +37,11 @@ _HOMES = {
     "Prediction": "prediction",
     "Segmentation": "_segment",
     "TorchEngine": "engines",
+    "as_scan": "_scan",
     "open_engine": "engines",
     "predict": "_predict",
     "segment": "_segment",
+    "varying_channels": "_scan",
 }
 
 

@@ -18,7 +18,7 @@ from scanseg.micrograph import Micrograph, RealImage, Signal
 from scanseg.preprocess import Grid
 from scanseg.preprocess.scan import scan_planes
 
-__all__ = ["predict_scan"]
+__all__ = ["as_scan", "predict_scan", "varying_channels"]
 
 _NAMES = {
     Signal.PFM_AMPLITUDE: "amplitude",
@@ -37,8 +37,8 @@ def predict_scan(
     ScansegError
         When the scan has neither amplitude nor phase, or nothing varies in them.
     """
-    scan, warnings = _as_scan(image, model)
-    channels = _varying(scan)
+    scan, warnings = as_scan(image, model.name)
+    channels = varying_channels(scan)
     planes = scan_planes(channels)
     grid = Grid(scan.shape, scan.shape)
     contract = model.contract
@@ -65,7 +65,7 @@ def predict_scan(
     )
 
 
-def _as_scan(image: Micrograph, model: Model) -> tuple[Micrograph, tuple[str, ...]]:
+def as_scan(image: Micrograph, model_name: str) -> tuple[Micrograph, tuple[str, ...]]:
     """The image with signals that a model for walls knows, and what must be said of that."""
     said: tuple[str, ...] = ()
     if image.signal is Signal.UNKNOWN and Signal.PFM_AMPLITUDE not in image.companions:
@@ -74,13 +74,13 @@ def _as_scan(image: Micrograph, model: Model) -> tuple[Micrograph, tuple[str, ..
     others = sorted(str(signal) for signal in image.channels() if signal not in _NAMES)
     if others:
         raise ScansegError(
-            f"'{model.name}' is for scans of a force microscope, and this is {others[0]}.",
+            f"'{model_name}' is for scans of a force microscope, and this is {others[0]}.",
             hint="Choose a model for it, or correct its signal in a note beside the file.",
         )
     return image, said
 
 
-def _varying(scan: Micrograph) -> dict[Signal, RealImage]:
+def varying_channels(scan: Micrograph) -> dict[Signal, RealImage]:
     """Channels that hold more than one value: to a network, a constant one is a missing one."""
     channels = {signal: each.data for signal, each in scan.channels().items()}
     varying = {signal: data for signal, data in channels.items() if _varies(data)}

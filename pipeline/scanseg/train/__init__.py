@@ -1,4 +1,4 @@
-"""Training: recipes, simulated patches, losses, the loop, and the bundle at its end.
+"""Training: recipes, simulated patches, labelled images, losses, the loop, the bundle at its end.
 
 Importing this package loads no torch; training does.
 """
@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from scanseg.train.recipe import AtomRecipe, Recipe, WallRecipe, read_recipe
+from scanseg.train.retrain_settings import Retraining
 
 if TYPE_CHECKING:
     from scanseg.bundle import Model
 
-__all__ = ["AtomRecipe", "Recipe", "WallRecipe", "read_recipe", "train_recipe"]
+__all__ = ["AtomRecipe", "Recipe", "Retraining", "WallRecipe", "read_recipe", "train_recipe"]
 
 
 def train_recipe(

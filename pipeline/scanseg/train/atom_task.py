@@ -8,10 +8,14 @@ from typing import Any
 
 import numpy as np
 
+from scanseg.bundle import Model
 from scanseg.contract import Sampling
+from scanseg.inference import Engine
 from scanseg.micrograph import FloatImage
 from scanseg.train.atom_patches import AtomPatch, SimulatedAtoms, draw_patch
 from scanseg.train.atom_score import score_detection
+from scanseg.train.labelled import LabelledImage
+from scanseg.train.labelled_atoms import LabelledAtoms, view_atoms
 from scanseg.train.recipe import AtomRecipe
 from scanseg.train.task import Examples
 
@@ -29,6 +33,10 @@ class AtomTask:
     def patches(self, numbers: Sequence[int]) -> Examples:
         """Simulated images."""
         return SimulatedAtoms(self._recipe, numbers)
+
+    def view(self, labelled: LabelledImage, model: Model, engine: Engine) -> LabelledAtoms:
+        """At the spacing of the labelled columns, or as the model samples images without one."""
+        return view_atoms(labelled, model, engine, self._recipe)
 
     def validation_set(self) -> list[AtomPatch]:
         """Simulated images that are not trained on."""

@@ -44,7 +44,7 @@ from pytorch_lightning.callbacks import (  # isort: skip
 )
 from pytorch_lightning.loggers import CSVLogger  # isort: skip
 
-__all__ = ["train_recipe"]
+__all__ = ["measured_halo_px", "one_thread", "quiet_lightning", "train_recipe"]
 
 log = logging.getLogger(__name__)
 
@@ -53,6 +53,7 @@ log = logging.getLogger(__name__)
 # function of torch that Lightning calls by its old name.
 _ON_PURPOSE = (
     "does not have many workers",
+    "have no `val_dataloader`",  # what is judged is the bundle
     "ended before the epoch ended",
     "exists and is not empty",
     "smaller than the logging interval",
@@ -110,7 +111,7 @@ def train_recipe(
     done = _done_steps(last) if last else 0
     _keep_metrics(output, before_step=done)
     loaders = _loaders(recipe, training, patches, done)
-    with _quiet_lightning():
+    with quiet_lightning():
         trainer = _trainer(recipe, output)
         trainer.fit(module, *loaders, ckpt_path=last, weights_only=last is not None)
     network, steps = _kept_network(module, output)
@@ -222,7 +223,7 @@ def _loaders(
             num_workers=recipe.workers,
             persistent_workers=recipe.workers > 0,
             prefetch_factor=4 if recipe.workers else None,
-            worker_init_fn=_one_thread,
+            worker_init_fn=one_thread,
         ),
         DataLoader(
             TensorDataset(torch.from_numpy(image), torch.from_numpy(class_map)),
@@ -232,7 +233,7 @@ def _loaders(
 
 
 @contextmanager
-def _quiet_lightning() -> Iterator[None]:
+def quiet_lightning() -> Iterator[None]:
     """Keep from the log what Lightning tells of itself, and warnings of what is so on purpose."""
     its_log = logging.getLogger("pytorch_lightning")
     level = its_log.level
@@ -251,7 +252,7 @@ def _done_steps(checkpoint: Path) -> int:
     return int(torch.load(checkpoint, weights_only=True, map_location="cpu")["global_step"])
 
 
-def _one_thread(_: int) -> None:
+def one_thread(_: int) -> None:
     """A process that simulates must not take the trainer's cores."""
     torch.set_num_threads(1)
     if hasattr(os, "nice"):  # not on Windows
@@ -333,7 +334,7 @@ def _export(
         classes=recipe.classes,
         architecture=recipe.architecture,
         members=n_members,
-        halo_px=_halo_px(network, patches, temperature, n_members),
+        halo_px=measured_halo_px(network, patches, temperature, n_members),
         temperature=temperature,
         threshold=threshold,
         recipe=recipe_name,
@@ -356,7 +357,7 @@ def _logits(network: nn.Module, patches: list[Patch]) -> list[FloatImage]:
         ]
 
 
-def _halo_px(
+def measured_halo_px(
     network: nn.Module, patches: list[Patch], temperature: float, n_members: int = 1
 ) -> int:
     """Margin of a tile, measured on pairs of patches side by side."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import torch
@@ -12,9 +12,15 @@ from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
 from scanseg.micrograph import FloatImage
+from scanseg.preprocess import Grid, Window
 from scanseg.train.recipe import AtomRecipe, Recipe, WallRecipe
 
-__all__ = ["Example", "Examples", "Patch", "Task", "task_of"]
+if TYPE_CHECKING:
+    from scanseg.bundle import Model
+    from scanseg.inference import Engine
+    from scanseg.train.labelled import LabelledImage
+
+__all__ = ["Example", "Examples", "LabelledView", "Patch", "Task", "task_of"]
 
 Example = tuple[torch.Tensor, torch.Tensor]  # input (channels, h, w), class map (h, w)
 Examples = Dataset[Example]
@@ -36,6 +42,28 @@ class Patch:
     class_map: NDArray[np.uint8]
 
 
+class LabelledView(Protocol):
+    """A labelled image as a network sees it: a source of patches, whatever was labelled and how."""
+
+    @property
+    def labelled(self) -> LabelledImage:
+        """The image and its labels."""
+        ...
+
+    @property
+    def grid(self) -> Grid:
+        """How the image is sampled for the network."""
+        ...
+
+    def patch(self, grid: Grid, window: Window) -> Any:
+        """A window of the image on a grid, as a patch of the task; the labels' own grid or any."""
+        ...
+
+    def crop(self, rng: np.random.Generator) -> tuple[FloatImage, NDArray[np.uint8]]:
+        """Input and class map to train on, from anywhere, turned as the task allows."""
+        ...
+
+
 class Task(Protocol):
     """A kind of object that networks are trained to find."""
 
@@ -46,6 +74,10 @@ class Task(Protocol):
 
     def patches(self, numbers: Sequence[int]) -> Examples:
         """Patches of the recipe's stream, drawn when they are asked for."""
+        ...
+
+    def view(self, labelled: LabelledImage, model: Model, engine: Engine) -> LabelledView:
+        """A labelled image for the grid of a model; the model may look at it to find the grid."""
         ...
 
     def validation_set(self) -> list[Any]:

@@ -22,7 +22,7 @@ from scanseg.train.augment import mirror_border
 from scanseg.train.recipe import WallRecipe
 from scanseg.train.task import Example, Patch
 
-__all__ = ["SimulatedWalls", "WallPatch", "draw_wall_patch"]
+__all__ = ["SimulatedWalls", "WallPatch", "draw_wall_patch", "turned"]
 
 SCANS_A_GROUP = 32
 # Planes that turn over with the polarity, and those that turn over with the sign of the phase.
@@ -94,7 +94,7 @@ class SimulatedWalls(Dataset[Example]):
         )
         scan = self._scan(group * SCANS_A_GROUP + int(order[place]) // recipe.uses)
         rng = np.random.default_rng((recipe.seed, number, 2))
-        image, class_map = _turned(scan.image, scan.class_map, rng)
+        image, class_map = turned(scan.image, scan.class_map, rng)
         if rng.uniform() < recipe.mirrored_border:
             image, class_map = mirror_border(image, class_map, rng, deepest_px=32)
         return (
@@ -112,7 +112,7 @@ class SimulatedWalls(Dataset[Example]):
         return self._scans[number]
 
 
-def _turned(
+def turned(
     image: FloatImage, class_map: NDArray[np.uint8], rng: np.random.Generator
 ) -> tuple[FloatImage, NDArray[np.uint8]]:
     """Mirror along either axis, and turn over polarity and sign of the phase.

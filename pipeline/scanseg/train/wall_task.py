@@ -7,11 +7,15 @@ from typing import Any
 
 import numpy as np
 
+from scanseg.bundle import Model
 from scanseg.contract import Sampling
+from scanseg.inference import Engine
 from scanseg.inference.familiarity import scan_statistics
 from scanseg.micrograph import FloatImage
 from scanseg.preprocess.scan import SCAN_PLANES
 from scanseg.simulate.wall_lines import FERROELASTIC, FERROELECTRIC
+from scanseg.train.labelled import LabelledImage
+from scanseg.train.labelled_walls import LabelledWalls
 from scanseg.train.recipe import WallRecipe
 from scanseg.train.task import Examples
 from scanseg.train.wall_patches import SimulatedWalls, WallPatch, draw_wall_patch
@@ -34,6 +38,10 @@ class WallTask:
     def patches(self, numbers: Sequence[int]) -> Examples:
         """Simulated scans."""
         return SimulatedWalls(self._recipe, numbers)
+
+    def view(self, labelled: LabelledImage, model: Model, engine: Engine) -> LabelledWalls:
+        """Pixel by pixel."""
+        return LabelledWalls(labelled, self._recipe)
 
     def validation_set(self) -> list[WallPatch]:
         """Simulated scans that are not trained on."""

@@ -1,0 +1,102 @@
+"""``scanseg train`` with a folder of labelled images: a model made better for them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from scanseg.cli.label_table import problem_lines
+from scanseg.errors import ConfigError
+
+if TYPE_CHECKING:
+    from scanseg.contract import ModelContract
+    from scanseg.train.labelled_check import CheckedData
+    from scanseg.train.retrain import Retrained
+
+__all__ = ["retrain_model"]
+
+
+def retrain_model(
+    folder: Path,
+    *,
+    start_from: str | None,
+    output: Path,
+    speed: str,
+    reviewed: bool,
+    recipe_file: Path | None,
+    name: str | None,
+    budget_s: float | None,
+    overrides: Sequence[str],
+) -> None:
+    """Check the images, train, and print what came of it; options as in ``scanseg train``."""
+    if start_from is None:
+        raise ConfigError(
+            f"{folder} is a folder of labelled images, and no model to start from was given.",
+            hint="Add --from stem-atoms, --from pfm-walls, or the folder of a model.",
+        )
+    from scanseg.bundle import load_model
+    from scanseg.train.retrain_settings import Retraining
+
+    settings = Retraining.from_settings(
+        {"speed": speed}, overrides=tuple(overrides), origin="the options"
+    )
+    base = load_model(start_from)
+    data = _checked(folder, base.contract, reviewed=reviewed)
+    typer.echo("\n".join(problem_lines(data)))
+    if data.errors:
+        raise ConfigError(
+            f"{len(data.errors)} errors in the labels, listed above.",
+            hint="Correct them, or move those images away; scanseg check --labels lists them.",
+        )
+    from scanseg.train.retrain import recipe_of_model, retrain
+
+    recipe, said = recipe_of_model(base, recipe_file)
+    if said:
+        typer.echo(said)
+    result = retrain(
+        data.images, base, output=output, recipe=recipe, name=name, settings=settings,
+        budget_s=budget_s, say=typer.echo,
+    )  # fmt: skip
+    typer.echo("\n".join(_outcome(result, base.name)))
+
+
+def _checked(folder: Path, contract: ModelContract, *, reviewed: bool) -> CheckedData:
+    from scanseg.train.labelled_check import check_files, check_labelled
+
+    is_run = (folder / "run.json").is_file()
+    if reviewed != is_run:
+        raise ConfigError(
+            f"{folder} is {'a run' if is_run else 'no run'}.",
+            hint="Results that were marked good in its report are trained on with --reviewed."
+            if is_run
+            else "Leave --reviewed out; it is for output folders of scanseg predict.",
+        )
+    if not reviewed:
+        return check_labelled(folder, task=contract.task, class_names=contract.class_names)
+    from scanseg.runs.reviewed import reviewed_labels
+
+    files, problems = reviewed_labels(folder)
+    return check_files(files, task=contract.task, class_names=contract.class_names, found=problems)
+
+
+def _outcome(result: Retrained, base: str) -> list[str]:
+    from scanseg.train.retrain_card import comparison_rows
+
+    of = "images held out" if result.split.held_out else "the images trained on"
+    lines = [f"On {of}, before and after:"]
+    lines += [
+        f"  {name:<20} {old:8.4f} {new:8.4f}"
+        for name, old, new in comparison_rows(result.before, result.after)
+    ]
+    lines.append(
+        f"  {'f1 on simulations':<20} {result.simulated_f1[0]:8.4f} {result.simulated_f1[1]:8.4f}"
+    )
+    if not result.is_better:
+        lines.append(
+            f"The new model is NOT better, so {base} was kept; the new one is in not-better/."
+        )
+    lines += result.remarks if result.is_better else ()
+    return [*lines, f"{result.model.name}: {result.model.folder}"]

@@ -1,0 +1,188 @@
+"""All weights of a model, trained further at a low learning rate."""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import torch
+from torch import nn
+from torch.utils.data import DataLoader, default_collate
+
+from scanseg.bundle import Model, load_weights
+from scanseg.errors import ConfigError
+from scanseg.nets.ensemble import Ensemble
+from scanseg.train.fit import one_thread, quiet_lightning
+from scanseg.train.module import SegmentationModule
+from scanseg.train.recipe import AtomRecipe, WallRecipe
+from scanseg.train.replay import Replay
+from scanseg.train.retrain_settings import Retraining
+from scanseg.train.task import Example, LabelledView, task_of
+
+from pytorch_lightning import Trainer, seed_everything  # isort: skip - module.py prepared it
+from pytorch_lightning.loggers import CSVLogger  # isort: skip
+
+__all__ = ["fine_tune"]
+
+# Fewer steps than this change nothing for the better.
+FEWEST_STEPS = 20
+
+
+def fine_tune(
+    base: Model,
+    views: Sequence[LabelledView],
+    recipe: AtomRecipe | WallRecipe,
+    settings: Retraining,
+    *,
+    budget_s: float | None,
+    output: Path,
+    say: Callable[[str], None],
+) -> tuple[nn.Module, int]:
+    """Train every member of a model further.
+
+    Parameters
+    ----------
+    base
+        Where the weights start.
+    views
+        Labelled images.
+    recipe
+        What is replayed, and the loss.
+    settings
+        How.
+    budget_s
+        Seconds for all members.
+    output
+        Gets ``logs/``.
+    say
+        Is told the cost before the start.
+
+    Returns
+    -------
+    network, steps
+        In evaluation mode on the CPU, and how many steps each member took.
+
+    Raises
+    ------
+    ConfigError
+        When the budget does not last for a training.
+    """
+    n_members = base.contract.members
+    step_s = _seconds_a_step(_module(base, recipe, settings, 0), views, recipe, settings)
+    lasts = settings.steps
+    if budget_s is not None:
+        budget_s -= 2 * step_s  # what the measurement took
+        lasts = min(lasts, int(budget_s / n_members / step_s))
+    if lasts < min(FEWEST_STEPS, settings.steps):
+        raise ConfigError(
+            f"The budget lasts for {max(lasts, 0)} steps of {step_s:.2g} s, too few to train.",
+            hint="Give a larger --budget, or --speed threshold.",
+        )
+    members = "" if n_members == 1 else f" for each of {n_members} members"
+    say(
+        f"Training takes about {_duration(lasts * step_s * n_members)}: {lasts} steps of "
+        f"{step_s:.2g} s{members}."
+    )
+    networks = []
+    for member in range(n_members):
+        share_s = None if budget_s is None else budget_s / n_members
+        module = _module(base, recipe, settings, member, steps=lasts, budget_s=share_s)
+        examples = _examples(module, views, settings, member)
+        with quiet_lightning():
+            trainer = Trainer(
+                devices=1,
+                max_steps=lasts,
+                limit_val_batches=0,
+                precision=recipe.optimisation.precision,
+                gradient_clip_val=recipe.optimisation.clip_norm,
+                logger=CSVLogger(output, name="logs", version=f"member_{member}"),
+                log_every_n_steps=10,
+                enable_checkpointing=False,
+                enable_progress_bar=False,
+                enable_model_summary=False,
+            )
+            trainer.fit(module, examples)
+        steps = trainer.global_step
+        networks.append(module.network.to("cpu").eval())
+    return networks[0] if n_members == 1 else Ensemble(networks).eval(), steps
+
+
+def _module(
+    base: Model, recipe: AtomRecipe | WallRecipe, settings: Retraining, member: int, *,
+    steps: int | None = None, budget_s: float | None = None,
+) -> SegmentationModule:  # fmt: skip
+    """What Lightning trains, with the weights of a member."""
+    seed = settings.seed + 1000 * member
+    seed_everything(seed, verbose=False)
+    optimisation = recipe.optimisation.model_copy(
+        update={"learning_rate": settings.learning_rate, "snapshots": 1}
+    )
+    changed = recipe.model_copy(
+        update={"optimisation": optimisation, "steps": steps or settings.steps, "seed": seed}
+    )
+    module = SegmentationModule(changed, [], budget_s=budget_s)
+    load_weights(base, module.network, member=member if base.contract.members > 1 else None)
+    return module
+
+
+def _examples(
+    module: SegmentationModule, views: Sequence[LabelledView], settings: Retraining, member: int
+) -> DataLoader[Example]:
+    recipe = module.recipe
+    return DataLoader(
+        _replay(module, views, settings),
+        batch_size=recipe.batch,
+        num_workers=recipe.workers,
+        persistent_workers=recipe.workers > 0,
+        worker_init_fn=one_thread,
+    )
+
+
+def _replay(
+    module: SegmentationModule, views: Sequence[LabelledView], settings: Retraining
+) -> Replay:
+    recipe = module.recipe
+    total = recipe.steps * recipe.batch
+    return Replay(
+        views,
+        task_of(recipe).patches(range(total)),
+        batch=recipe.batch,
+        replayed=settings.replayed,
+        n_examples=total,
+        seed=recipe.seed,
+    )
+
+
+def _seconds_a_step(
+    module: SegmentationModule, views: Sequence[LabelledView], recipe: AtomRecipe | WallRecipe,
+    settings: Retraining,
+) -> float:  # fmt: skip
+    """Time of a second step; the first compiles and allocates. The module is spoilt by it."""
+    replay = _replay(module, views, settings)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    module = copy.deepcopy(module).to(device)
+    bf16 = recipe.optimisation.precision == "bf16-mixed"
+    took_s = 0.0
+    for step in range(2):
+        since = time.monotonic()
+        numbers = range(step * recipe.batch, (step + 1) * recipe.batch)
+        image, class_map = default_collate([replay[n] for n in numbers])
+        drawn_s = time.monotonic() - since
+        since = time.monotonic()
+        with torch.autocast(device, torch.bfloat16, enabled=bf16):
+            loss = module.loss(module(image.to(device)), class_map.to(device))
+        loss.backward()
+        # Processes of their own draw while the network learns.
+        trained_s = time.monotonic() - since
+        took_s = max(trained_s, drawn_s / recipe.workers) if recipe.workers else (
+            trained_s + drawn_s
+        )  # fmt: skip
+    return took_s
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min"

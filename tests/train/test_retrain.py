@@ -1,0 +1,159 @@
+"""A few labelled images of a kind that a small network has never seen make it better at it."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from scanseg.bundle import load_model, self_test
+from scanseg.errors import ConfigError
+from scanseg.micrograph import Signal
+from scanseg.train import read_recipe, train_recipe
+from scanseg.train.held_out import LabelledScore
+from scanseg.train.labelled_check import check_labelled
+from scanseg.train.replay import Replay
+from scanseg.train.retrain import recipe_of_model, retrain
+from scanseg.train.retrain_settings import Retraining
+from scanseg.train.task import task_of
+from scanseg.writers import write_array
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def dirty_crystal(rng, shape=(120, 136), spacing=9.0):
+    """Columns, and sharp bright dirt between them that is none; (image, positions)."""
+    y, x = np.meshgrid(np.arange(6, shape[0] - 4, spacing), np.arange(5, shape[1] - 4, spacing))
+    lattice = np.column_stack([y.ravel(), x.ravel()]) + rng.uniform(0, 3, 2)
+    position = lattice + rng.normal(0, 0.2, lattice.shape)
+    dirt = lattice + spacing / 2 + rng.normal(0, 0.5, lattice.shape)
+    dirt = dirt[rng.uniform(size=len(dirt)) < 0.7]
+    rows, columns = np.indices(shape)
+
+    def spots(centres, width):
+        squares = (rows[..., None] - centres[:, 0]) ** 2 + (columns[..., None] - centres[:, 1]) ** 2
+        return np.exp(-squares / (2 * width**2)).sum(axis=2)
+
+    image = 60 + 60 * spots(position, 1.8) + 70 * spots(dirt, 0.8) + rng.normal(0, 4, shape)
+    return image.astype(np.float32), position
+
+
+def write_crystals(folder, n, seed=3):
+    folder.mkdir(parents=True, exist_ok=True)
+    for number in range(n):
+        image, position = dirty_crystal(np.random.default_rng((seed, number)))
+        path = folder / f"dirty_{number}.tif"
+        write_array(image, path, pixel_size_nm=(0.02, 0.02), signal=Signal.HAADF)
+        table = pd.DataFrame({"y_px": position[:, 0], "x_px": position[:, 1]})
+        table.to_csv(folder / f"dirty_{number}_atoms.csv", index=False)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def base(tiny_recipe, tmp_path_factory):
+    """A small network that has seen a few hundred crystals of spots."""
+    output = tmp_path_factory.mktemp("base")
+    return train_recipe(
+        tiny_recipe, output=output,
+        overrides=("steps=80", "validation.every_steps=80", "optimisation.ema_decay=0"),
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    return check_labelled(write_crystals(tmp_path_factory.mktemp("data"), 8), task="atoms")
+
+
+@pytest.fixture(scope="module")
+def retrained(base, data, tiny_recipe, tmp_path_factory):
+    output = tmp_path_factory.mktemp("retrained")
+    said = []
+    settings = Retraining(steps=100, learning_rate=0.02, replayed=0.25, held_out=0.375)
+    recipe = read_recipe(tiny_recipe, overrides=("batch=4",))
+    result = retrain(
+        data.images, base, output=output, recipe=recipe, settings=settings, say=said.append
+    )
+    return output, result, said
+
+
+def test_five_images_of_a_new_kind_make_a_model_better_at_others(retrained):
+    _, result, said = retrained
+    assert len(result.split.training) == 5
+    assert len(result.split.held_out) == 3
+    # Three pieces of dirt for four columns: who takes both for columns has a precision of 0.6.
+    assert result.before.figures["precision"] < 0.75
+    assert result.is_better
+    assert result.after.f1 > 0.9
+    assert "held out 3" in said[0]
+    assert "100 steps" in said[1]
+
+
+def test_the_folder_says_what_was_held_out_and_what_came_of_it(retrained):
+    output, result, _ = retrained
+    model = load_model(output / "tiny-retrained")
+    assert self_test(model).passed
+    assert json.loads((output / "split.json").read_text())["held_out"] == list(
+        result.split.held_out
+    )
+    figures = json.loads((output / "figures.json").read_text())
+    assert figures["is_better"]
+    assert figures["labelled_f1"] == pytest.approx(result.after.f1, abs=1e-4)
+    card = (model.folder / "README.md").read_text()
+    assert "Trained further from tiny" in card
+    assert "held out 3" in card
+    assert not (output / ".trial").exists()
+
+
+def test_a_model_that_is_not_better_does_not_replace_the_old_one(
+    base, data, tiny_recipe, tmp_path, monkeypatch
+):
+    worse = LabelledScore({"f1": 0.1}, {each.name: 0.1 for each in data.images})
+    better = LabelledScore({"f1": 0.9}, {each.name: 0.9 for each in data.images})
+    scores = iter([better, worse])
+    monkeypatch.setattr("scanseg.train.retrain.score_labelled", lambda *_, **__: next(scores))
+    result = retrain(
+        data.images[:1], base, output=tmp_path, recipe=read_recipe(tiny_recipe),
+        settings=Retraining(speed="threshold"),
+    )  # fmt: skip
+    assert not result.is_better
+    assert result.model.folder == tmp_path / "tiny"
+    assert load_model(result.model.folder).sha256 == base.sha256
+    assert load_model(tmp_path / "not-better" / "tiny-retrained").contract.threshold > 0
+    assert any("Nothing was held out" in text for text in result.remarks)
+
+
+def test_part_of_every_batch_is_simulated(base, data, tiny_recipe):
+    task = task_of(read_recipe(tiny_recipe))
+    view = task.view(data.images[0], base, None)
+    simulated = task.patches(range(40))
+    replay = Replay([view], simulated, batch=4, replayed=0.5, n_examples=40, seed=1)
+    for number, twin in ((0, 0), (1, 1), (4, 2), (5, 3)):
+        assert torch.equal(replay[number][0], simulated[twin][0])
+    for number in (2, 3, 6):
+        image, class_map = replay[number]
+        assert image.shape == (1, 64, 64)
+        assert class_map.shape == (64, 64)
+        assert torch.equal(replay[number][0], image)
+
+
+def test_a_budget_of_no_time_is_refused(base, data, tiny_recipe, tmp_path):
+    with pytest.raises(ConfigError, match="too few"):
+        retrain(
+            data.images[:2], base, output=tmp_path, recipe=read_recipe(tiny_recipe), budget_s=0.01
+        )
+
+
+def test_a_recipe_that_is_not_at_hand_is_said(base, tiny_recipe):
+    recipe, said = recipe_of_model(base)
+    assert "tiny.yaml" in said
+    assert recipe.architecture == base.contract.architecture
+    given, said = recipe_of_model(base, tiny_recipe)
+    assert said == ""
+    assert given.patch_px == 64
