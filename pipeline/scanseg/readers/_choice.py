@@ -10,7 +10,7 @@ from scanseg.errors import NoImage
 from scanseg.micrograph import Signal
 from scanseg.readers._channel import Channel
 
-__all__ = ["PFM_SIGNALS", "choose", "choose_pfm", "says_which"]
+__all__ = ["PFM_SIGNALS", "choose", "choose_pfm", "rivals", "says_which"]
 
 # Atom columns are bright and separate in HAADF, so it leads; a detector that is named leads one
 # that is not. Topography alone is no piezoresponse, and every force microscope stores one.
@@ -119,9 +119,15 @@ def _pass(channel: Channel) -> tuple[int, ...]:
     )
 
 
-def says_which(taken: Sequence[Channel], channels: Sequence[Channel]) -> tuple[str, ...]:
-    """Tell what was taken where there was a choice."""
-    others = [each for each in channels if not any(each is one for one in taken)]
+def says_which(
+    taken: Sequence[Channel],
+    channels: Sequence[Channel],
+    *,
+    others: Sequence[Channel] | None = None,
+) -> tuple[str, ...]:
+    """Tell what was taken where there was a choice, by default among all channels."""
+    if others is None:
+        others = [each for each in channels if not any(each is one for one in taken)]
     if not others:
         return ()
     was = "was" if len(taken) == 1 else "were"
@@ -129,6 +135,25 @@ def says_which(taken: Sequence[Channel], channels: Sequence[Channel]) -> tuple[s
         f"The file holds {len(channels)} channels: {_named(taken)} {was} taken, not "
         f"{_named(others)}. Choose another with channel=.",
     )
+
+
+def rivals(taken: Sequence[Channel], channels: Sequence[Channel]) -> list[Channel]:
+    """Amplitudes and phases that would have done as well: of the same line and direction.
+
+    The second sideband of a dual-frequency scan, other passes, and what is no piezoresponse are no
+    alternatives, so nothing need be said of them.
+    """
+    responses = [each for each in taken if each.signal in PFM_SIGNALS[:2]]
+    if not responses:
+        return []
+    line, _, direction, sideband = _pass(responses[0])
+    return [
+        each
+        for each in channels
+        if each.signal in PFM_SIGNALS[:2]
+        and not any(each is one for one in taken)
+        and (_pass(each)[0], *_pass(each)[2:]) == (line, direction, sideband)
+    ]
 
 
 def _named(channels: Sequence[Channel], at_most: int = 8) -> str:

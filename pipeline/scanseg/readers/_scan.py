@@ -10,7 +10,7 @@ import numpy as np
 
 from scanseg.micrograph import Micrograph, Stack
 from scanseg.readers._channel import Channel
-from scanseg.readers._choice import PFM_SIGNALS, says_which
+from scanseg.readers._choice import PFM_SIGNALS, rivals, says_which
 
 __all__ = ["of_other_shape", "open_scan"]
 
@@ -47,7 +47,7 @@ def open_scan(
         *(text for _, image in kept for text in image.warnings),
         *of_other_shape(taken, channels),
         *(f"{_name(each)} has the same value everywhere, so it is left out." for each in flat),
-        *says_which([each for each, _ in kept], channels),
+        *says_which([each for each, _ in kept], channels, others=rivals(taken, channels)),
     )
     return replace(
         first,
