@@ -18,7 +18,7 @@ class Retraining(Config):
     """How a model is trained further on labelled images."""
 
     speed: Speed = "all"
-    """``threshold`` chooses threshold and temperature anew, in seconds; ``all`` trains all weights
+    """``threshold`` chooses threshold and temperature anew; ``all`` trains all weights
     at a low learning rate."""
     steps: PositiveInt = 800
     """Steps, if the budget lasts for them."""
