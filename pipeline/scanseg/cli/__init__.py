@@ -24,7 +24,7 @@ COMMANDS = {
     "report": "Write the report of a run and its tables anew.",
     "check": "Say what is in files, and what predict would take.",
     "simulate": "Make labelled images whose truth is known.",
-    "train": "Train a model from a recipe.",
+    "train": "Train a model, from a recipe or further on labelled images.",
     "evaluate": "Compare what was found with what is true.",
     "models": "List, describe and test the models.",
     "rerun": "Make a run again, and say what differs.",
