@@ -86,10 +86,9 @@ def test_what_lies_outside_is_said():
     low = unfamiliar({"coherence": 0.01, "doubt": 0.01, "wall_share": 0.0}, ranges)
     high = unfamiliar({"coherence": 0.99, "doubt": 0.6, "wall_share": 0.7}, ranges)
     for sentences, words in (
-        (low, ("noise", "surer", "fewer")),
+        (low, ("noise",)),  # to be sure and to see few walls is no reason to doubt
         (high, ("smoothed", "less", "more")),
     ):
-        assert len(sentences) == 3
         for sentence, word in zip(sentences, words, strict=True):
             assert word in sentence
     assert "coherence 0.01, known from 0.3 to 0.95" in low[0]
@@ -122,4 +121,3 @@ def test_noise_is_not_familiar(familiar, with_phase):
     statistics = scan_statistics(each, np.zeros(SHAPE, np.float32))
     said = " ".join(unfamiliar(statistics, familiar))
     assert "most of the signal is noise" in said
-    assert "fewer walls" in said

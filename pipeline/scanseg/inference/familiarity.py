@@ -14,18 +14,19 @@ __all__ = ["scan_statistics", "unfamiliar"]
 # Probabilities below say nothing of walls.
 SOME = 0.05
 
-_MEANING = {
+# What too low and too high a value mean; None where that is nothing to worry about.
+_MEANING: dict[str, tuple[str | None, str]] = {
     "coherence": (
         "neighbouring pixels hardly agree, so most of the signal is noise",
         "neighbouring pixels agree more than in any scan it knows, so the scan was smoothed or "
         "enlarged",
     ),
     "doubt": (
-        "the network is surer than it ever was in training",
+        None,
         "the network is less sure of its walls than it is of scans that it knows",
     ),
     "wall_share": (
-        "there are fewer walls than in any scan it knows",
+        None,
         "there are more walls than in any scan it knows",
     ),
 }
@@ -61,13 +62,18 @@ def scan_statistics(planes: FloatImage, foreground: FloatImage) -> dict[str, flo
 def unfamiliar(
     statistics: Mapping[str, float], familiar: Mapping[str, tuple[float, float]]
 ) -> tuple[str, ...]:
-    """A sentence for each statistic outside of the range that a model knows."""
+    """A sentence for each statistic outside of the range that a model knows.
+
+    That a network is surer than ever, or a scan has few walls, is no reason to doubt it.
+    """
     sentences = []
     for name, (low, high) in familiar.items():
         value = statistics.get(name, float("nan"))
         if low <= value <= high or not np.isfinite(value):
             continue
         meaning = _MEANING[name][int(value > high)]
+        if meaning is None:
+            continue
         sentences.append(
             f"The scan is unlike what the model was trained on: {meaning} ({name} {value:.2g}, "
             f"known from {low:.2g} to {high:.2g}). Look at the overlay before using the numbers."
