@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from scanseg.runs import execute as execute_module
+from scanseg.runs import publish as publish_module
 from scanseg.runs.folder import RunFolder
 from scanseg.runs.publish import publish
 from scanseg.runs.summary import write_summary
@@ -54,7 +54,7 @@ def test_a_report_that_cannot_be_made_costs_no_results(bench, tools, monkeypatch
         raise RuntimeError("we did not think of this")
 
     tools.write_tiff(bench.images / "a.tif", tools.spots())
-    monkeypatch.setattr(execute_module, "publish", stumble)
+    monkeypatch.setattr(publish_module, "publish", stumble)
     assert bench.run().n_done == 1
     assert "scanseg report" in caplog.text
     monkeypatch.undo()
