@@ -79,18 +79,16 @@ def _best(found: list[Mask], truth: Mask) -> tuple[float, float]:
 
 def walls_of(
     image: Micrograph, model: Model, engine: Engine, *, place: Literal["wall", "flip"] = "wall"
-) -> tuple[Mask, Mask]:
-    """Skeletons of ferroelectric walls, and of all walls, that scanseg traces."""
+) -> Mask:
+    """Skeleton of the ferroelectric walls that scanseg traces."""
     prediction = scanseg.predict(image, model, engine=engine)
     points = scanseg.trace_walls(prediction, config=WallTracing(place=place)).points
-    masks = []
-    for chosen in (points["class"] == "ferroelectric", np.ones(len(points), bool)):
-        mask = np.zeros(image.shape, bool)
-        y, x = (np.rint(points.loc[chosen, name]).astype(int) for name in ("y_px", "x_px"))
-        inside = (y >= 0) & (y < image.shape[0]) & (x >= 0) & (x < image.shape[1])
-        mask[y[inside], x[inside]] = True
-        masks.append(skeletonize(mask))
-    return masks[0], masks[1]
+    chosen = points[points["class"] == "ferroelectric"]
+    mask = np.zeros(image.shape, bool)
+    y, x = (np.rint(chosen[name]).astype(int) for name in ("y_px", "x_px"))
+    inside = (y >= 0) & (y < image.shape[0]) & (x >= 0) & (x < image.shape[1])
+    mask[y[inside], x[inside]] = True
+    return np.asarray(skeletonize(mask))
 
 
 def main() -> None:
@@ -116,9 +114,9 @@ def main() -> None:
             truth, amplitude = truth[::-1], amplitude[::-1]
         phase = image.companions[Signal.PFM_PHASE].data
         alone = replace(image, companions={})
-        ours, _ = walls_of(image, model, engine)
-        ours_flips, _ = walls_of(image, model, engine, place="flip")
-        _, ours_alone = walls_of(alone, model, engine)
+        ours = walls_of(image, model, engine)
+        ours_flips = walls_of(image, model, engine, place="flip")
+        ours_alone = walls_of(alone, model, engine)
         cosine = np.cos(np.deg2rad(phase.astype(float)) - _axis(image))
         rows = [
             (f1_one_to_one(ours, truth), f1_many_to_one(ours, truth)),
