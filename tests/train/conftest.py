@@ -1,3 +1,4 @@
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -50,3 +51,29 @@ def tiny_walls(tmp_path_factory) -> Path:
     path = tmp_path_factory.mktemp("recipes") / "tiny-walls.yaml"
     path.write_text(yaml.safe_dump(TINY_WALLS))
     return path
+
+
+class Killed(Exception):
+    """Stands in for the end of a process."""
+
+
+@pytest.fixture(scope="session")
+def killed_in_step():
+    """A context in which a training dies in a step, counted from 1."""
+    from scanseg.train.module import SegmentationModule
+
+    step = SegmentationModule.training_step
+
+    @contextmanager
+    def killed(number):
+        def dying(module, batch, index):
+            if module.global_step == number - 1:
+                raise Killed
+            return step(module, batch, index)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(SegmentationModule, "training_step", dying)
+            with pytest.raises(Killed):
+                yield
+
+    return killed

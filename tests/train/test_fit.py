@@ -31,30 +31,13 @@ def trained(tiny_recipe, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def resumed(tiny_recipe, tmp_path_factory):
+def resumed(tiny_recipe, tmp_path_factory, killed_in_step):
     """The same after its process was killed in step 7; step 4 was the last one stored."""
     output = tmp_path_factory.mktemp("resumed")
-    with pytest.MonkeyPatch.context() as patch:
-        kill_in_step(7, patch)
-        with pytest.raises(Killed):
-            train_recipe(tiny_recipe, output=output)
+    with killed_in_step(7):
+        train_recipe(tiny_recipe, output=output)
     assert checkpoint(output)["global_step"] == 4
     return output, train_recipe(tiny_recipe, output=output, resume=True)
-
-
-class Killed(Exception):
-    """Stands in for the end of a process."""
-
-
-def kill_in_step(number, patch):
-    step = SegmentationModule.training_step
-
-    def dying(module, batch, index):
-        if module.global_step == number - 1:
-            raise Killed
-        return step(module, batch, index)
-
-    patch.setattr(SegmentationModule, "training_step", dying)
 
 
 def checkpoint(run, name="last"):

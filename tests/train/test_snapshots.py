@@ -36,13 +36,11 @@ def trained(tiny_walls, tmp_path_factory):
 
 
 @pytest.fixture(scope="module", params=[3, 6])
-def resumed(request, tiny_walls, tmp_path_factory):
+def resumed(request, tiny_walls, tmp_path_factory, killed_in_step):
     """The same, killed in this step: before a member was stored, and after it."""
     output = tmp_path_factory.mktemp("resumed")
-    with pytest.MonkeyPatch.context() as patch:
-        kill_in_step(request.param, patch)
-        with pytest.raises(Killed):
-            train_recipe(tiny_walls, output=output)
+    with killed_in_step(request.param):
+        train_recipe(tiny_walls, output=output)
     assert (output / "checkpoints" / "member_0.ckpt").exists() == (request.param > 4)
     return output, train_recipe(tiny_walls, output=output, resume=True)
 
@@ -54,21 +52,6 @@ class _Ear(logging.Handler):
 
     def emit(self, record):
         self.heard.append(record.getMessage())
-
-
-class Killed(Exception):
-    """Stands in for the end of a process."""
-
-
-def kill_in_step(number, patch):
-    step = SegmentationModule.training_step
-
-    def dying(module, batch, index):
-        if module.global_step == number - 1:
-            raise Killed
-        return step(module, batch, index)
-
-    patch.setattr(SegmentationModule, "training_step", dying)
 
 
 def checkpoint(run, name):
