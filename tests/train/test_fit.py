@@ -209,3 +209,20 @@ def test_the_halo_is_what_the_network_sees(tiny_recipe, n_images, kernel_px, hal
     # A kernel of 9 px sees four pixels beyond a cut; halos come in steps of 8.
     network = torch.nn.Conv2d(1, 2, kernel_px, padding=kernel_px // 2)
     assert fit.measured_halo_px(network, patches, 1.0) == halo_px
+
+
+def test_each_validation_is_told_and_may_end_the_training(tiny_recipe, tmp_path):
+    told = []
+
+    class EnoughError(Exception):
+        pass
+
+    def tell(step, f1):
+        told.append((step, f1))
+        if len(told) == 2:
+            raise EnoughError
+
+    with pytest.raises(EnoughError):
+        train_recipe(tiny_recipe, output=tmp_path, on_validation=tell)
+    assert [step for step, _ in told] == [4, 8]
+    assert all(0 <= f1 <= 1 for _, f1 in told)

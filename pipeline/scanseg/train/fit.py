@@ -7,7 +7,7 @@ import csv
 import logging
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -69,6 +69,7 @@ def train_recipe(
     resume: bool = False,
     start_from: Model | None = None,
     overrides: tuple[str, ...] = (),
+    on_validation: Callable[[int, float], None] | None = None,
 ) -> Model:
     """Train what a recipe says and write it as a bundle.
 
@@ -87,6 +88,8 @@ def train_recipe(
         A bundle whose weights are trained further; of an ensemble those of its first member.
     overrides
         ``dotted.key=value`` settings on top of the recipe.
+    on_validation
+        Is told the step and F1 of each validation; what it raises ends the training.
 
     Raises
     ------
@@ -112,7 +115,7 @@ def train_recipe(
     _keep_metrics(output, before_step=done)
     loaders = _loaders(recipe, training, patches, done)
     with quiet_lightning():
-        trainer = _trainer(recipe, output)
+        trainer = _trainer(recipe, output, on_validation)
         trainer.fit(module, *loaders, ckpt_path=last, weights_only=last is not None)
     network, steps = _kept_network(module, output)
     draw_curves(_keep_metrics(output), output / "curves.png")
@@ -135,7 +138,9 @@ def _checkpoint_to_go_on_from(output: Path, *, resume: bool) -> Path | None:
     return last if resume else None
 
 
-def _trainer(recipe: Recipe, output: Path) -> Trainer:
+def _trainer(
+    recipe: Recipe, output: Path, on_validation: Callable[[int, float], None] | None
+) -> Trainer:
     settings, every = recipe.optimisation, recipe.validation.every_steps
     folder = output / "checkpoints"
     callbacks: list[Callback] = [
@@ -152,6 +157,8 @@ def _trainer(recipe: Recipe, output: Path) -> Trainer:
         callbacks.append(EMAWeightAveraging(decay=settings.ema_decay))
     if settings.snapshots > 1:
         callbacks.append(_Snapshots(folder))  # after the average, of which it is a snapshot
+    if on_validation is not None:
+        callbacks.append(_OnValidation(on_validation))
     if recipe.validation.patience:
         callbacks.append(
             EarlyStopping("validation_f1", mode="max", patience=recipe.validation.patience)
@@ -170,6 +177,17 @@ def _trainer(recipe: Recipe, output: Path) -> Trainer:
         enable_progress_bar=False,
         enable_model_summary=False,
     )
+
+
+class _OnValidation(Callback):
+    """Tells somebody how good the network is by now."""
+
+    def __init__(self, tell: Callable[[int, float], None]) -> None:
+        self._tell = tell
+
+    def on_validation_end(self, trainer: Trainer, pl_module: SegmentationModule) -> None:  # type: ignore[override]
+        """Lightning calls this after each validation."""
+        self._tell(trainer.global_step, float(trainer.callback_metrics["validation_f1"]))
 
 
 class _Snapshots(Callback):
