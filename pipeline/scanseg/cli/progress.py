@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Protocol
 
-__all__ = ["Observer", "watch"]
+__all__ = ["Observer", "print_event", "watch"]
 
 
 class Observer(Protocol):

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from scanseg.cli.label_table import problem_lines
+from scanseg.cli.progress import print_event
 from scanseg.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -30,8 +31,12 @@ def retrain_model(
     name: str | None,
     budget_s: float | None,
     overrides: Sequence[str],
+    as_json: bool = False,
 ) -> None:
-    """Check the images, train, and print what came of it; options as in ``scanseg train``."""
+    """Check the images, train, and print what came of it; options as in ``scanseg train``.
+
+    With ``as_json`` programs are told: what is ``said``, every ``step``, and the ``end``.
+    """
     if start_from is None:
         raise ConfigError(
             f"{folder} is a folder of labelled images, and no model to start from was given.",
@@ -45,7 +50,8 @@ def retrain_model(
     )
     base = load_model(start_from)
     data = _checked(folder, base.contract, reviewed=reviewed)
-    typer.echo("\n".join(problem_lines(data)))
+    say = _say_event if as_json else typer.echo
+    say("\n".join(problem_lines(data)))
     if data.errors:
         raise ConfigError(
             f"{len(data.errors)} errors in the labels, listed above.",
@@ -55,12 +61,15 @@ def retrain_model(
 
     recipe, said = recipe_of_model(base, recipe_file)
     if said:
-        typer.echo(said)
+        say(said)
     result = retrain(
         data.images, base, output=output, recipe=recipe, name=name, settings=settings,
-        budget_s=budget_s, say=typer.echo,
+        budget_s=budget_s, say=say, on_step=_tell_step if as_json else None,
     )  # fmt: skip
-    typer.echo("\n".join(_outcome(result, base.name)))
+    if as_json:
+        print_event(_end_event(result))
+    else:
+        typer.echo("\n".join(_outcome(result, base.name)))
 
 
 def _checked(folder: Path, contract: ModelContract, *, reviewed: bool) -> CheckedData:
@@ -80,6 +89,33 @@ def _checked(folder: Path, contract: ModelContract, *, reviewed: bool) -> Checke
 
     files, problems = reviewed_labels(folder)
     return check_files(files, task=contract.task, class_names=contract.class_names, found=problems)
+
+
+def _say_event(text: str) -> None:
+    print_event({"event": "said", "text": text})
+
+
+def _tell_step(member: int, step: int, n_steps: int, loss: float) -> None:
+    print_event({"event": "step", "member": member, "step": step, "n_steps": n_steps, "loss": loss})
+
+
+def _end_event(result: Retrained) -> dict[str, Any]:
+    """What a program is told about a training; ``figures`` are of images held out, if any were."""
+    from scanseg.train.retrain_card import comparison_rows
+
+    return {
+        "event": "end",
+        "is_better": result.is_better,
+        "model": result.model.name,
+        "folder": str(result.model.folder),
+        "training": list(result.split.training),
+        "held_out": list(result.split.held_out),
+        "figures": comparison_rows(result.before, result.after),
+        "f1_of_image_before": result.before.f1_of_image,
+        "f1_of_image": result.after.f1_of_image,
+        "simulated_f1": list(result.simulated_f1),
+        "remarks": list(result.remarks),
+    }
 
 
 def _outcome(result: Retrained, base: str) -> list[str]:

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from scanseg.cli.exits import start_logging
+from scanseg.cli.options import Events
 from scanseg.errors import ConfigError
 
 __all__ = ["app", "seconds_of"]
@@ -75,6 +76,10 @@ def train(
     name: Annotated[
         str | None, typer.Option(help="With DATA: what the new model is called.")
     ] = None,
+    events: Annotated[
+        Events | None,
+        typer.Option(help="With DATA: write what happens to stdout, for programs."),
+    ] = None,
     verbose: Annotated[
         int, typer.Option("--verbose", "-v", count=True, help="More messages; -vv all.")
     ] = 0,
@@ -95,6 +100,7 @@ def train(
         retrain_model(
             source, start_from=start_from, output=output, speed=speed, reviewed=reviewed,
             recipe_file=recipe, name=name, budget_s=budget_s, overrides=set_ or (),
+            as_json=events is Events.JSONL,
         )  # fmt: skip
         return
     from scanseg.bundle import load_model

@@ -6,6 +6,7 @@ import copy
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -16,15 +17,20 @@ from scanseg.errors import ConfigError
 from scanseg.nets.ensemble import Ensemble
 from scanseg.train.fit import one_thread, quiet_lightning
 from scanseg.train.module import SegmentationModule
+from scanseg.train.precision import trainer_precision
 from scanseg.train.recipe import AtomRecipe, WallRecipe
 from scanseg.train.replay import Replay
 from scanseg.train.retrain_settings import Retraining
 from scanseg.train.task import Example, LabelledView, task_of
 
-from pytorch_lightning import Trainer, seed_everything  # isort: skip - module.py prepared it
+from pytorch_lightning import Callback, LightningModule, Trainer  # isort: skip - module.py prepared it
+from pytorch_lightning import seed_everything  # isort: skip
 from pytorch_lightning.loggers import CSVLogger  # isort: skip
 
-__all__ = ["fine_tune"]
+__all__ = ["OnStep", "fine_tune"]
+
+# Is told the member, from 0, its step, from 1, how many steps it takes, and the loss.
+OnStep = Callable[[int, int, int, float], None]
 
 # Fewer steps than this change nothing for the better.
 FEWEST_STEPS = 20
@@ -39,6 +45,7 @@ def fine_tune(
     budget_s: float | None,
     output: Path,
     say: Callable[[str], None],
+    on_step: OnStep | None = None,
 ) -> tuple[nn.Module, int]:
     """Train every member of a model further.
 
@@ -58,6 +65,8 @@ def fine_tune(
         Gets ``logs/``.
     say
         Is told the cost before the start.
+    on_step
+        Is told every step.
 
     Returns
     -------
@@ -95,9 +104,10 @@ def fine_tune(
                 devices=1,
                 max_steps=lasts,
                 limit_val_batches=0,
-                precision=recipe.optimisation.precision,
+                precision=trainer_precision(recipe.optimisation),
                 gradient_clip_val=recipe.optimisation.clip_norm,
                 logger=CSVLogger(output, name="logs", version=f"member_{member}"),
+                callbacks=[] if on_step is None else [_Watched(on_step, member)],
                 log_every_n_steps=10,
                 enable_checkpointing=False,
                 enable_progress_bar=False,
@@ -107,6 +117,21 @@ def fine_tune(
         steps = trainer.global_step
         networks.append(module.network.to("cpu").eval())
     return networks[0] if n_members == 1 else Ensemble(networks).eval(), steps
+
+
+class _Watched(Callback):
+    """Tells every step of a member."""
+
+    def __init__(self, on_step: OnStep, member: int) -> None:
+        self._on_step, self._member = on_step, member
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """As Lightning asks."""
+        self._on_step(
+            self._member, trainer.global_step, int(trainer.max_steps), float(outputs["loss"])
+        )
 
 
 def _module(
@@ -163,7 +188,7 @@ def _seconds_a_step(
     replay = _replay(module, views, settings)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     module = copy.deepcopy(module).to(device)
-    bf16 = recipe.optimisation.precision == "bf16-mixed"
+    bf16 = trainer_precision(recipe.optimisation) == "bf16-mixed"
     took_s = 0.0
     for step in range(2):
         since = time.monotonic()

@@ -16,7 +16,7 @@ from scanseg import __version__
 from scanseg.bundle import Model, ModelContract, load_model, save_bundle
 from scanseg.errors import ConfigError
 from scanseg.inference import open_engine
-from scanseg.train.fine_tune import fine_tune
+from scanseg.train.fine_tune import OnStep, fine_tune
 from scanseg.train.fit import measured_halo_px
 from scanseg.train.held_out import LabelledScore, score_labelled
 from scanseg.train.labelled import LabelledImage
@@ -123,6 +123,7 @@ def retrain(
     settings: Retraining | None = None,
     budget_s: float | None = None,
     say: Callable[[str], None] = log.info,
+    on_step: OnStep | None = None,
 ) -> Retrained:
     """Train a model further on labelled images.
 
@@ -146,6 +147,8 @@ def retrain(
         Seconds for everything.
     say
         Is told what happens, a sentence at a time.
+    on_step
+        Is told every step of the training.
 
     Raises
     ------
@@ -177,8 +180,9 @@ def retrain(
     if settings.speed == "all":
         left_s = None if budget_s is None else budget_s * (1 - RESERVE) - _since(started)
         network, steps = fine_tune(
-            base, training, recipe, settings, budget_s=left_s, output=output, say=say
-        )
+            base, training, recipe, settings,
+            budget_s=left_s, output=output, say=say, on_step=on_step,
+        )  # fmt: skip
         halo_px = measured_halo_px(network, simulated, contract.temperature, contract.members)
         contract = contract.model_copy(update={"halo_px": halo_px})
 
