@@ -79,7 +79,7 @@ def write_image(folder, name, *, probability=0.9, n_not_fitted=0):
 class Checker(HTMLParser):
     """Notes images, links and text, and whether every element is closed."""
 
-    VOID = frozenset({"meta", "img", "input", "rect", "path"})
+    VOID = frozenset({"meta", "img", "input", "rect", "path", "wbr"})
 
     def __init__(self, page):
         super().__init__()
@@ -164,6 +164,25 @@ def test_the_page_stands_alone_and_the_worst_image_comes_first(tmp_path):
     assert 'data-key="k"' in page
     # Error bars in pm: sqrt((0.03² + 0.04²) / 2) px of sqrt(0.02 x 0.03) nm.
     assert f"median {1000 * np.sqrt(0.0025 / 2 * 0.0006):.3g} pm" in page
+
+
+def test_failures_and_warnings_are_listed(tmp_path):
+    entries = [write_image(tmp_path, name) for name in ("a_1.tif", "b.tif", "c.tif")]
+    for index, each in enumerate(entries):
+        each["frames"][0]["warnings"] = [f"spacing {index}.5 px is odd", "no scale"][: index + 1]
+    failure = {"stage": "read", "error": "Cut", "reason": "it ends early", "hint": "Copy it again."}
+    entries.append(entry("sub/d.tif", failures=[failure], frames=[], outputs={}))
+    page = render_report(tmp_path, RECORD, entries)
+    rows = re.findall(r"<tr>(<td data-head=.*?)</tr>", page)
+    cells = [[re.sub("<.*?>", "", each) for each in re.findall("<td.*?</td>", row)] for row in rows]
+    # Both warnings of c make it the most doubtful; spacings differ in their number only.
+    assert cells == [
+        ["sub/d.tif", "read Cut", "it ends early", "Copy it again."],
+        ["3", "spacing 1.5 px is odd", "b.tif"],
+        ["2", "no scale", "b.tif"],
+    ]
+    assert 'title="/in/sub/d.tif"' in page
+    assert "2026-01-02 03:04:05 UTC" in page
 
 
 def test_names_and_messages_cannot_break_the_page(tmp_path):

@@ -95,10 +95,16 @@ class Kind:
         A table of the classes, which have colours, as HTML.
     numbers
         Parts of the line about one image.
+    marked_from
+        Doubt from which on an image is marked.
+    marks
+        What the marks on the pictures mean.
     """
 
     task: str
     doubt: str
+    marked_from: float
+    marks: str
     detail: str
     digest: Callable[[Path, int, int], Digest]
     tiles: Callable[[Sequence[ReportedImage]], list[tuple[str, str]]]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from html import escape
 from importlib.resources import files
 from pathlib import Path
@@ -14,6 +15,7 @@ from urllib.parse import quote
 
 from scanseg.report.atoms.page import ATOMS
 from scanseg.report.kinds import Kind, ReportedImage
+from scanseg.report.problems import MAX_ROWS, breakable, failure_section, warning_section
 from scanseg.report.thumbnails import Thumbnails, ThumbnailSize, thumbnail_sizes
 from scanseg.report.walls.page import WALLS
 
@@ -22,13 +24,11 @@ __all__ = ["images_by_doubt", "render_report"]
 KINDS = (ATOMS, WALLS)
 # Objects in the distributions, shared evenly between the images.
 N_SAMPLE = 400_000
-# Pictures end where the page has this many bytes, and lists where nobody reads on.
+# Pictures end where the page has this many bytes.
 MAX_BYTES = 20_000_000
-MAX_ROWS = 500
 MAX_CARDS = 2000
 # Reading and reducing pictures: PIL lets other threads work meanwhile.
 N_THREADS = 2
-DOUBTFUL = 0.25  # from here on an image is marked
 
 
 def render_report(
@@ -55,22 +55,21 @@ def render_report(
     images = images_by_doubt(folder, [entry for entry in entries if entry["outputs"]])
     by_kind = _by_kind(images)
     pictures = _pictures(folder, images)
-    failures = [
-        {"path": entry["path"], **failure} for entry in entries for failure in entry["failures"]
-    ]
     template = Template(files("scanseg.report").joinpath("page.html").read_text(encoding="utf-8"))
     sections = {
         "key": escape(key),
         "title": escape(folder.name),
         "tiles": _tiles(by_kind, images, entries),
         "run": _run(record),
-        "failures": _failures(failures),
+        "failures": failure_section(entries),
+        "warnings": warning_section(images),
         "numbers": "\n".join(_numbers(by_kind, record.get("colours") or {})),
         "cards": "\n".join(
             _card(image, pictures[rank] if rank < len(pictures) else Thumbnails())
             for rank, image in enumerate(images[:MAX_CARDS])
         ),
         "more": _more(len(images)),
+        "marks": " ".join(kind.marks for kind in by_kind),
         "doubt": "\n".join(_doubt(kind, alone=len(by_kind) == 1) for kind in by_kind),
         "run_json": _script_json(_identity(record)),
     }
@@ -104,9 +103,10 @@ def _kind_of(entry: Mapping[str, Any]) -> Kind:
 
 
 def _by_kind(images: list[ReportedImage]) -> dict[Kind, list[ReportedImage]]:
-    """Images of each kind that occurs; without any, the page has the sections of atoms."""
+    """Images of each kind that occurs, the most frequent first; without any, the one of atoms."""
     grouped = {kind: [image for image in images if _kind_of(image.entry) is kind] for kind in KINDS}
-    return {kind: group for kind, group in grouped.items() if group} or {ATOMS: []}
+    occurring = sorted(KINDS, key=lambda kind: -len(grouped[kind]))
+    return {kind: grouped[kind] for kind in occurring if grouped[kind]} or {ATOMS: []}
 
 
 def _pictures(folder: Path, images: list[ReportedImage]) -> list[Thumbnails]:
@@ -173,8 +173,9 @@ def _doubt(kind: Kind, *, alone: bool) -> str:
     begin = "Doubt" if alone else f"{kind.task.capitalize()}: doubt"
     return (
         f"<p>{begin} is the sum of: {kind.doubt}; 0.25 for each of up to two warnings; 0.5 where "
-        "frames are missing. From 0.25 on an image is marked.\nThe second picture of an image "
-        f"shows its least certain {kind.detail} at the full resolution of the overlay.</p>"
+        f"frames are missing. From {kind.marked_from:g} on an image is marked.\nThe second "
+        f"picture of an image shows its least certain {kind.detail} at the full resolution of the "
+        "overlay.</p>"
     )
 
 
@@ -189,8 +190,8 @@ def _run(record: Mapping[str, Any]) -> str:
         ),
         "model checksum": str(model.get("checksum", ""))[:16],
         "computed by": model.get("engine"),
-        "started": record.get("started"),
-        "finished": record.get("finished") or "not finished",
+        "started": _moment(record.get("started")),
+        "finished": _moment(record.get("finished")) or "not finished",
         "time": None if seconds is None else f"{seconds:,.1f} s",
         "scanseg": record.get("scanseg"),
         "machine": ", ".join(
@@ -213,38 +214,34 @@ def _run(record: Mapping[str, Any]) -> str:
     )
 
 
+def _moment(text: str | None) -> str:
+    """A moment as ``run.json`` has it, for people."""
+    if not text:
+        return ""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return text
+    return f"{moment:%Y-%m-%d %H:%M:%S %Z}".strip()
+
+
 def _skipped(skipped: Sequence[Mapping[str, str]]) -> str:
     if not skipped:
         return ""
     items = "".join(
         f"<li>{escape(each['path'])}: {escape(each['reason'])}</li>" for each in skipped[:MAX_ROWS]
     )
-    return f"<details><summary>{len(skipped):,} files left out</summary><ul>{items}</ul></details>"
-
-
-def _failures(failures: list[dict[str, Any]]) -> str:
-    if not failures:
-        return ""
-    rows = "".join(
-        f"<tr><td class=path>{escape(each['path'])}</td><td>{escape(each['reason'])}</td>"
-        f"<td>{escape(each.get('hint', ''))}</td></tr>"
-        for each in failures[:MAX_ROWS]
-    )
-    left = len(failures) - MAX_ROWS
-    more = f"<p>… and {left:,} more in failures.csv.</p>" if left > 0 else ""
-    return (
-        f'<section id="failures"><h2>Failures</h2><table><thead><tr><th>file</th><th>what was '
-        f"found</th><th>what to do</th></tr></thead><tbody>{rows}</tbody></table>{more}</section>"
-    )
+    files = "1 file" if len(skipped) == 1 else f"{len(skipped):,} files"
+    return f"<details><summary>{files} left out</summary><ul>{items}</ul></details>"
 
 
 def _card(image: ReportedImage, picture: Thumbnails) -> str:
     entry, name = image.entry, escape(image.name)
     link = escape(quote(f"{image.name}/{image.overlay}"))
     shown = "".join(
-        f'<a href="{link}"><img src="{address}" alt="{kind} of {name}" loading="lazy" '
+        f'<a href="{link}"><img src="{address}" alt="{what} of {name}" loading="lazy" '
         f'decoding="async"></a>'
-        for kind, address in (("overlay", picture.whole), ("detail", picture.detail))
+        for what, address in (("overlay", picture.whole), ("detail", picture.detail))
         if address
     )
     warnings = image.warnings
@@ -252,12 +249,13 @@ def _card(image: ReportedImage, picture: Thumbnails) -> str:
         warnings.insert(0, f"{image.n_missing} of {len(entry['frames'])} frames have no result")
     texts = "".join(f"<li>{escape(text)}</li>" for text in warnings[:5])
     listed = f'<ul class="warnings">{texts}</ul>' if texts else ""
-    numbers = " · ".join(_kind_of(entry).numbers(image))
-    doubtful = " doubtful" if image.doubt >= DOUBTFUL else ""
+    kind = _kind_of(entry)
+    numbers = " · ".join(kind.numbers(image))
+    doubtful = " doubtful" if image.doubt >= kind.marked_from else ""
     return (
         f'<article class="card{doubtful}" data-image="{name}" data-path="{escape(entry["path"])}" '
         f'data-sha256="{escape(entry["sha256"])}"><div class="pictures">{shown}</div>'
-        f'<h3><a href="{link}">{name}</a></h3><p>{numbers}</p>{listed}'
+        f'<h3><a href="{link}">{breakable(image.name)}</a></h3><p>{numbers}</p>{listed}'
         '<div class="review"><button type="button" data-verdict="good" aria-pressed="false">Good'
         '</button><button type="button" data-verdict="bad" aria-pressed="false">Bad</button>'
         f'<input type="text" placeholder="Comment" aria-label="Comment on {name}"></div></article>'

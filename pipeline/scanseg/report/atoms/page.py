@@ -88,7 +88,7 @@ def _classes(images: Sequence[ReportedImage], colours: Mapping[str, str]) -> str
 
 def _numbers(image: ReportedImage) -> list[str]:
     digest, frames = image.digest, image.frames
-    parts = [f"{digest.n_atoms:,} atoms"]
+    parts = [f"{digest.n_atoms:,} atoms" if digest.n_atoms != 1 else "1 atom"]
     if len(frames) > 1:
         parts.append(f"{len(frames):,} frames")
     spacings_px = [row["spacing_px"] for row in frames if row.get("spacing_px")]
@@ -108,6 +108,9 @@ ATOMS = Kind(
     task="atoms",
     doubt="1 − mean probability of the atoms (0.5 where there are none); the share of atoms whose "
     "position\nwas not fitted",
+    marked_from=0.25,
+    marks="Rings and dots are atoms in the colour of their class, magenta crosses atoms whose "
+    "position was not fitted.",
     detail="atom",
     digest=digest_atoms,
     tiles=_tiles,
