@@ -18,6 +18,7 @@ __all__ = [
     "NotRecognised",
     "ScansegError",
     "TooLarge",
+    "TrainingFailed",
     "Truncated",
     "Unsupported",
 ]
@@ -50,6 +51,10 @@ class MachineError(ScansegError):
 
 class BundleError(ScansegError):
     """A model folder that is incomplete, altered, or made for another version."""
+
+
+class TrainingFailed(ScansegError):
+    """A training that gave no usable weights."""
 
 
 class LoadError(ScansegError):

@@ -106,7 +106,7 @@ def test_the_log_tells_of_members_and_not_of_lightning(trained):
         assert news not in said
 
 
-def test_training_goes_on_from_the_first_member(trained, tiny_walls, tmp_path, monkeypatch):
+def test_training_goes_on_from_the_last_member(trained, tiny_walls, tmp_path, monkeypatch):
     run, model, _ = trained
     at_start = {}
     monkeypatch.setattr(
@@ -118,7 +118,7 @@ def test_training_goes_on_from_the_first_member(trained, tiny_walls, tmp_path, m
         tiny_walls, output=tmp_path, start_from=model,
         overrides=("steps=1", "seed=5", "optimisation.snapshots=1"),
     )  # fmt: skip
-    for name, value in checkpoint(run, "member_0")["state_dict"].items():
+    for name, value in checkpoint(run, "member_1")["state_dict"].items():
         assert torch.equal(value, at_start[name]), name
 
 

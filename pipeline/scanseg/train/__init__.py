@@ -22,11 +22,12 @@ def train_recipe(
     path: Path, *, output: Path, budget_s: float | None = None, resume: bool = False,
     start_from: Model | None = None, overrides: tuple[str, ...] = (),
     on_validation: Callable[[int, float], None] | None = None,
+    say: Callable[[str], None] | None = None,
 ) -> Model:  # fmt: skip
     """Train what a recipe says and write it as a bundle; see :mod:`scanseg.train.fit`."""
     from scanseg.train import fit
 
     return fit.train_recipe(
         path, output=output, budget_s=budget_s, resume=resume, start_from=start_from,
-        overrides=overrides, on_validation=on_validation,
+        overrides=overrides, on_validation=on_validation, say=say,
     )  # fmt: skip

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import copy
 import csv
+import importlib.util
 import logging
 import os
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,28 +23,29 @@ from scanseg import __version__
 from scanseg.bundle import (
     Model,
     foreground_probability,
+    load_model,
     load_weights,
     measure_halo_px,
     save_bundle,
 )
 from scanseg.contract import ModelContract
-from scanseg.errors import ConfigError
+from scanseg.errors import ConfigError, MachineError
 from scanseg.micrograph import FloatImage
 from scanseg.nets.ensemble import Ensemble
+from scanseg.train.averaging import weight_average
 from scanseg.train.calibration import best_threshold, fit_temperature, reliability
 from scanseg.train.card import draw_curves, draw_reliability, write_card
 from scanseg.train.module import SegmentationModule, finished_snapshots
+from scanseg.train.precision import trainer_precision
+from scanseg.train.progress import OnValidation, Progress
 from scanseg.train.recipe import Recipe, read_recipe
+from scanseg.train.recovery import Recovery
 from scanseg.train.task import Examples, Patch, task_of
 
 from pytorch_lightning import Trainer, seed_everything  # isort: skip - module.py prepared it
-from pytorch_lightning.callbacks import (  # isort: skip
-    Callback,
-    EarlyStopping,
-    EMAWeightAveraging,
-    ModelCheckpoint,
-)
-from pytorch_lightning.loggers import CSVLogger  # isort: skip
+from pytorch_lightning.callbacks import Callback, EarlyStopping, ModelCheckpoint  # isort: skip
+from pytorch_lightning.loggers import CSVLogger, Logger, TensorBoardLogger  # isort: skip
+from pytorch_lightning.utilities import rank_zero_only  # isort: skip
 
 __all__ = ["measured_halo_px", "one_thread", "quiet_lightning", "train_recipe"]
 
@@ -70,6 +73,7 @@ def train_recipe(
     start_from: Model | None = None,
     overrides: tuple[str, ...] = (),
     on_validation: Callable[[int, float], None] | None = None,
+    say: Callable[[str], None] | None = None,
 ) -> Model:
     """Train what a recipe says and write it as a bundle.
 
@@ -78,100 +82,184 @@ def train_recipe(
     path
         The recipe.
     output
-        Folder of the run; gets ``checkpoints/``, ``metrics.csv``, ``curves.png``,
-        ``reliability.png`` and the bundle in a folder with the name of the model.
+        Folder of the run; gets ``checkpoints/``, ``metrics.csv`` and ``curves.png`` (each member of
+        its own seed in a folder ``seed_N``), ``reliability.png``, ``mosaic.png`` and the bundle in
+        a folder with the name of the model.
     budget_s
-        Seconds the training may take; the learning rate falls to its end within them.
+        Seconds the training may take, all members together; the learning rate falls to its end
+        within them.
     resume
-        Go on from the last checkpoint in ``output``.
+        Go on from the last checkpoint in ``output``. A job that SLURM has requeued does so unasked.
     start_from
-        A bundle whose weights are trained further; of an ensemble those of its first member.
+        A bundle whose weights are trained further; of an ensemble those of its last member, which
+        was trained for longest.
     overrides
         ``dotted.key=value`` settings on top of the recipe.
     on_validation
         Is told the step and F1 of each validation; what it raises ends the training.
+    say
+        Is told what the training costs and how well it does, a sentence at a time; the log is by
+        default.
+
+    Returns
+    -------
+    model
+        The bundle; of several processes the first one writes it, and the others wait.
 
     Raises
     ------
     ConfigError
         For a recipe that is not understood, a budget of no time, or a run that cannot be resumed.
+    TrainingFailed
+        When the loss is no number, and was none again and again at a lower learning rate.
     """
     if budget_s is not None and budget_s <= 0:
         raise ConfigError(
             f"A budget of {budget_s:g} s leaves no time to train.", hint="Give more, or none."
         )
+    say = say or log.info
     recipe = read_recipe(path, overrides=overrides)
-    last = _checkpoint_to_go_on_from(output, resume=resume)
-    task = task_of(recipe)
-    training = task.patches(range(recipe.steps * recipe.batch))
-    seed_everything(recipe.seed, verbose=False)
-    patches = task.validation_set()
-    module = SegmentationModule(recipe, patches, budget_s=budget_s)
-    if start_from is not None:
-        member = 0 if start_from.contract.members > 1 else None
-        load_weights(start_from, module.network, member=member)
-    output.mkdir(parents=True, exist_ok=True)
-    done = _done_steps(last) if last else 0
-    _keep_metrics(output, before_step=done)
-    loaders = _loaders(recipe, training, patches, done)
-    with quiet_lightning():
-        trainer = _trainer(recipe, output, on_validation)
-        trainer.fit(module, *loaders, ckpt_path=last, weights_only=last is not None)
-    network, steps = _kept_network(module, output)
-    draw_curves(_keep_metrics(output), output / "curves.png")
-    return _export(network, recipe, path.name, patches, output / recipe.name, steps=steps)
+    parts = _parts(recipe, output, resume=resume)
+    patches = task_of(recipe).validation_set()
+    listeners: list[Callback] = [Progress(say)] if _is_first_process() else []
+    if on_validation is not None:
+        listeners.append(OnValidation(on_validation))
+    networks: list[nn.Module] = []
+    steps = 0
+    for number, part in enumerate(parts, 1):
+        if len(parts) > 1:
+            say(f"Member {number} of {len(parts)}, seed {part.recipe.seed}:")
+        share_s = None if budget_s is None else budget_s / len(parts)
+        seed_everything(part.recipe.seed, verbose=False)
+        module = SegmentationModule(part.recipe, patches, budget_s=share_s)
+        if start_from is not None:
+            members = start_from.contract.members
+            load_weights(
+                start_from, module.network, member=members - 1 if members > 1 else None
+            )  # fmt: skip
+        found, steps = _trained(module, part, patches, listeners)
+        networks += found
+    if _is_first_process():
+        network = networks[0] if len(networks) == 1 else Ensemble(networks)
+        _export(network, recipe, path.name, patches, output / recipe.name, steps=steps)
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        torch.distributed.barrier()
+    return load_model(output / recipe.name)
 
 
-def _checkpoint_to_go_on_from(output: Path, *, resume: bool) -> Path | None:
-    """The last checkpoint of a training that is resumed; None for one that begins."""
-    last = output / "checkpoints" / "last.ckpt"
-    if resume and not last.exists():
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """A training of one seed.
+
+    Parameters
+    ----------
+    recipe
+        With that seed.
+    folder
+        Gets checkpoints and curves.
+    last
+        Where it goes on; None where it begins.
+    """
+
+    recipe: Recipe
+    folder: Path
+    last: Path | None
+
+
+def _parts(recipe: Recipe, output: Path, *, resume: bool) -> list[_Part]:
+    """Trainings of all seeds, with what is there of them."""
+    seeds = range(recipe.seed, recipe.seed + recipe.members)
+    folders = [output / f"seed_{seed}" if recipe.members > 1 else output for seed in seeds]
+    stored = [_stored(folder) for folder in folders]
+    resume = resume or (_is_requeued() and any(stored))
+    if resume and not any(stored):
         raise ConfigError(
             f"{output} holds no checkpoint, so there is nothing to go on with.",
             hint="Start without --resume.",
         )
-    if last.exists() and not resume:
+    if not resume and any((folder / "checkpoints" / "last.ckpt").exists() for folder in folders):
         raise ConfigError(
             f"{output} holds an earlier training.",
             hint="Go on with it (--resume), or choose another folder.",
         )
-    return last if resume else None
+    return [
+        _Part(recipe.model_copy(update={"seed": seed}), folder, last if resume else None)
+        for seed, folder, last in zip(seeds, folders, stored, strict=True)
+    ]
 
 
-def _trainer(
-    recipe: Recipe, output: Path, on_validation: Callable[[int, float], None] | None
-) -> Trainer:
+def _stored(folder: Path) -> Path | None:
+    """The last checkpoint of a training; that of its start if nothing was validated yet."""
+    paths = [folder / "checkpoints" / f"{name}.ckpt" for name in ("last", "start")]
+    return next((path for path in paths if path.exists()), None)
+
+
+def _is_first_process() -> bool:
+    """Whether this is the one of several processes that scores and writes."""
+    return int(getattr(rank_zero_only, "rank", 0)) == 0
+
+
+def _is_requeued() -> bool:
+    """Whether SLURM runs this job again, after a time limit or a failed node."""
+    return int(os.environ.get("SLURM_RESTART_COUNT", "0")) > 0
+
+
+def _trained(
+    module: SegmentationModule, part: _Part, patches: list[Patch], listeners: list[Callback]
+) -> tuple[list[nn.Module], int]:
+    """Networks of one seed, one for each snapshot, and how many steps they took."""
+    recipe, folder, last = part.recipe, part.folder, part.last
+    n_patches = recipe.steps * recipe.batch * recipe.optimisation.accumulate
+    training = task_of(recipe).patches(range(n_patches))
+    folder.mkdir(parents=True, exist_ok=True)
+    done = _done_steps(last) if last else 0
+    if _is_first_process():
+        _keep_metrics(folder, before_step=done)
+    with quiet_lightning():
+        trainer = _trainer(recipe, folder, listeners)
+        loaders = _loaders(recipe, training, patches, done, trainer)
+        trainer.fit(module, *loaders, ckpt_path=last, weights_only=last is not None)
+    if _is_first_process():
+        draw_curves(_keep_metrics(folder), folder / "curves.png")
+    return _kept_networks(module, folder)
+
+
+def _trainer(recipe: Recipe, output: Path, listeners: list[Callback]) -> Trainer:
     settings, every = recipe.optimisation, recipe.validation.every_steps
     folder = output / "checkpoints"
-    callbacks: list[Callback] = [
-        ModelCheckpoint(
-            folder, filename="best", monitor="validation_f1", mode="max",
-            enable_version_counter=False,
-        ),
-        # On its own, because Lightning writes the last one only together with a better best one.
-        ModelCheckpoint(
-            folder, filename="last", save_on_train_epoch_end=False, enable_version_counter=False
-        ),
-    ]  # fmt: skip
-    if settings.ema_decay:
-        callbacks.append(EMAWeightAveraging(decay=settings.ema_decay))
+    # On its own, because Lightning writes the last one only together with a better best one.
+    last = ModelCheckpoint(
+        folder, filename="last", save_on_train_epoch_end=False, enable_version_counter=False
+    )
+    best = ModelCheckpoint(
+        folder, filename="best", monitor="validation_f1", mode="max", enable_version_counter=False
+    )
+    callbacks: list[Callback] = [best, last]
+    average = weight_average(settings)
+    if average is not None:
+        callbacks.append(average)
+    callbacks.append(Recovery(folder / "start.ckpt", folder / "last.ckpt"))
     if settings.snapshots > 1:
         callbacks.append(_Snapshots(folder))  # after the average, of which it is a snapshot
-    if on_validation is not None:
-        callbacks.append(_OnValidation(on_validation))
     if recipe.validation.patience:
         callbacks.append(
             EarlyStopping("validation_f1", mode="max", patience=recipe.validation.patience)
         )
+    several = recipe.devices * recipe.nodes > 1
     return Trainer(
-        devices=1,  # the validation is scored, and the bundle written, by one process
+        default_root_dir=output,  # SLURM's own checkpoint goes there
+        devices=recipe.devices,
+        num_nodes=recipe.nodes,
+        strategy="ddp" if several else "auto",
+        use_distributed_sampler=False,  # _From shares the patches out
         max_steps=recipe.steps,
-        val_check_interval=every,
+        accumulate_grad_batches=settings.accumulate,
+        val_check_interval=every * settings.accumulate,
         check_val_every_n_epoch=None,
-        precision=settings.precision,
+        precision=trainer_precision(settings),
         gradient_clip_val=settings.clip_norm,
-        callbacks=callbacks,
-        logger=CSVLogger(output, name="", version="logs"),
+        callbacks=[*callbacks, *listeners],
+        logger=_loggers(recipe, output),
         log_every_n_steps=50,
         num_sanity_val_steps=0,
         enable_progress_bar=False,
@@ -179,15 +267,17 @@ def _trainer(
     )
 
 
-class _OnValidation(Callback):
-    """Tells somebody how good the network is by now."""
-
-    def __init__(self, tell: Callable[[int, float], None]) -> None:
-        self._tell = tell
-
-    def on_validation_end(self, trainer: Trainer, pl_module: SegmentationModule) -> None:  # type: ignore[override]
-        """Lightning calls this after each validation."""
-        self._tell(trainer.global_step, float(trainer.callback_metrics["validation_f1"]))
+def _loggers(recipe: Recipe, output: Path) -> list[Logger]:
+    """Lightning's CSV log, and TensorBoard's where it is asked for."""
+    loggers: list[Logger] = [CSVLogger(output, name="", version="logs")]
+    if recipe.tensorboard:
+        if importlib.util.find_spec("tensorboard") is None:
+            raise MachineError(
+                "TensorBoard is not installed, so nothing can be logged for it.",
+                hint='Run: pip install "scanseg[tensorboard]", or leave tensorboard=true out.',
+            )
+        loggers.append(TensorBoardLogger(output, name="", version="tensorboard"))
+    return loggers
 
 
 class _Snapshots(Callback):
@@ -211,33 +301,52 @@ def _member_path(folder: Path, number: int) -> Path:
 
 
 class _From(Sampler[int]):
-    """Numbers from ``first`` on, with the length of all: Lightning counts from the beginning.
+    """Numbers of one process from ``first`` on, with the length of all that it has.
 
-    With a loader of what is left, it takes the steps that were done for a part of it, and begins
-    once more at ``first`` when the rest seems to be used up.
+    Lightning counts from the beginning: with a loader of what is left, it takes the steps that were
+    done for a part of it, and begins once more at ``first`` when the rest seems to be used up.
+
+    Parameters
+    ----------
+    first, total
+        Of the numbers of all processes together; multiples of ``batch``.
+    batch
+        Numbers a batch of all processes; each takes as many of every batch.
+    rank, world
+        Which process of how many.
     """
 
-    def __init__(self, first: int, total: int) -> None:
-        self._first, self._total = first, total
+    def __init__(
+        self, first: int, total: int, *, batch: int = 1, rank: int = 0, world: int = 1
+    ) -> None:
+        self._first, self._total, self._batch = first, total, batch
+        self._rank, self._world = rank, world
 
     def __iter__(self) -> Iterator[int]:
-        return iter(range(self._first, self._total))
+        share = self._batch // self._world
+        for start in range(self._first, self._total, self._batch):
+            yield from range(start + self._rank * share, start + (self._rank + 1) * share)
 
     def __len__(self) -> int:
-        return self._total
+        return self._total // self._world
 
 
 def _loaders(
-    recipe: Recipe, training: Examples, validation: list[Patch], done: int
+    recipe: Recipe, training: Examples, validation: list[Patch], done: int, trainer: Trainer
 ) -> tuple[DataLoader[Any], DataLoader[Any]]:
     """Batches of training, after ``done`` steps, and of validation."""
     image = np.stack([patch.image for patch in validation])
     class_map = np.stack([patch.class_map for patch in validation]).astype(np.int64)
+    a_step = recipe.batch * recipe.optimisation.accumulate
+    sampler = _From(
+        done * a_step, recipe.steps * a_step,
+        batch=recipe.batch, rank=trainer.global_rank, world=trainer.world_size,
+    )  # fmt: skip
     return (
         DataLoader(
             training,
-            batch_size=recipe.batch,
-            sampler=_From(done * recipe.batch, recipe.steps * recipe.batch),
+            batch_size=recipe.batch // trainer.world_size,
+            sampler=sampler,
             num_workers=recipe.workers,
             persistent_workers=recipe.workers > 0,
             prefetch_factor=4 if recipe.workers else None,
@@ -277,20 +386,17 @@ def one_thread(_: int) -> None:
         os.nice(2)
 
 
-def _kept_network(module: SegmentationModule, output: Path) -> tuple[nn.Module, int]:
-    """The network with the best validation, or the ensemble; and how many steps it took."""
+def _kept_networks(module: SegmentationModule, output: Path) -> tuple[list[nn.Module], int]:
+    """The network with the best validation, or all snapshots; and how many steps it took."""
     folder = output / "checkpoints"
     n_members = module.recipe.optimisation.snapshots
-    if n_members == 1:
-        steps = _load(module, folder / "best.ckpt")
-        log.info("kept the weights of step %d", steps)
-        return module.network, steps
-    members = []
-    steps = 0
-    for number in range(n_members):
-        steps = _load(module, _member_path(folder, number))
-        members.append(copy.deepcopy(module.network))
-    return Ensemble(members), steps
+    paths = [_member_path(folder, number) for number in range(n_members)]
+    networks, steps = [], 0
+    for path in paths if n_members > 1 else [folder / "best.ckpt"]:
+        steps = _load(module, path)
+        networks.append(copy.deepcopy(module.network).cpu())
+    log.info("kept the weights of step %d", steps)
+    return networks, steps
 
 
 def _load(module: SegmentationModule, checkpoint: Path) -> int:
@@ -334,7 +440,7 @@ def _export(
 ) -> Model:  # fmt: skip
     """Calibrate on the validation set, and write the bundle."""
     task = task_of(recipe)
-    n_members = recipe.optimisation.snapshots
+    n_members = len(network.members) if isinstance(network, Ensemble) else 1
     logits = _logits(network, patches)
     temperature = fit_temperature(patches, logits, n_members=n_members)
     probability = [

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from scanseg.errors import TrainingFailed
 from scanseg.micrograph import FloatImage
 from scanseg.nets import build_network, prepare_torchvision
 from scanseg.train.losses import SegmentationLoss
@@ -21,6 +22,16 @@ prepare_torchvision()
 from pytorch_lightning import LightningModule  # noqa: E402 - after its operators were registered
 
 __all__ = ["SegmentationModule", "finished_snapshots", "learning_rate_factor"]
+
+
+_ADAMS: dict[str, Callable[..., torch.optim.Optimizer]] = {
+    "adamw": torch.optim.AdamW,
+    "adam": torch.optim.Adam,
+    "nadam": torch.optim.NAdam,
+    "radam": torch.optim.RAdam,
+}
+# Parts of the training at which the schedule of steps falls to a tenth.
+FALLS_AT = (0.6, 0.85)
 
 
 def finished_snapshots(progress: float, settings: Optimisation) -> int:
@@ -42,8 +53,15 @@ def learning_rate_factor(progress: float, settings: Optimisation) -> float:
         return max(progress / settings.warmup, 0.01)
     if settings.schedule == "constant":
         return 1.0
-    part = (progress - settings.warmup) / (1.0 - settings.warmup)
-    return 0.01 + 0.99 * 0.5 * (1.0 + math.cos(math.pi * min(part, 1.0)))
+    if settings.schedule == "steps":
+        return float(0.1 ** sum(progress >= fall for fall in FALLS_AT))
+    part = min((progress - settings.warmup) / (1.0 - settings.warmup), 1.0)
+    left = {
+        "cosine": 0.5 * (1.0 + math.cos(math.pi * part)),
+        "linear": 1.0 - part,
+        "polynomial": (1.0 - part) ** 0.9,  # the power of DeepLab (Chen et al., TPAMI 2018)
+    }
+    return 0.01 + 0.99 * left[settings.schedule]
 
 
 class SegmentationModule(LightningModule):
@@ -74,14 +92,25 @@ class SegmentationModule(LightningModule):
         self.loss = SegmentationLoss(recipe.loss)
         self._validation = list(validation)
         self._probability: list[FloatImage] = []
+        self.setbacks = 0  # each has halved the learning rate
+        self.diverged = False  # by the last batch, until it is dealt with
+        self.recovers = False  # whether something deals with it
         self._budget_s = budget_s
         self._spent_s = 0.0
         self._since = time.monotonic()
+        self._agreed_s: float | None = None  # what the first of several processes says
 
     @property
     def spent_s(self) -> float:
         """Seconds of training so far, over all resumptions."""
+        if self._agreed_s is not None:
+            return self._agreed_s
         return self._spent_s + time.monotonic() - self._since
+
+    @property
+    def budget_s(self) -> float | None:
+        """Seconds that the training may take; None for no limit."""
+        return self._budget_s
 
     @property
     def progress(self) -> float:
@@ -93,17 +122,39 @@ class SegmentationModule(LightningModule):
         """Logits (N, C, h, w) of images (N, channels, h, w)."""
         return torch.as_tensor(self.network(image.contiguous(memory_format=torch.channels_last)))
 
-    def training_step(self, batch: Example, _: int) -> Tensor:
+    def training_step(self, batch: Example, number: int) -> Tensor:
         """Loss of a batch of patches and class maps."""
-        factor = learning_rate_factor(self.progress, self.recipe.optimisation)
-        for group in self.trainer.optimizers[0].param_groups:
-            group["lr"] = factor * self.recipe.optimisation.learning_rate
+        trainer, settings = self.trainer, self.recipe.optimisation
+        if self._budget_s is not None and trainer.world_size > 1:
+            self._agreed_s = None
+            self._agreed_s = trainer.strategy.broadcast(self.spent_s)
+        rate = settings.learning_rate * 0.5**self.setbacks
+        for group in trainer.optimizers[0].param_groups:
+            group["lr"] = rate * learning_rate_factor(self.progress, settings)
         image, class_map = batch
         loss = self._loss(image, class_map)
         self.log("train_loss", loss, prog_bar=True, on_step=True, on_epoch=False)
-        if self.progress >= 1.0 or self.global_step + 1 >= self.recipe.steps:
-            self.trainer.should_stop = True  # and what this last step gives will be validated
-        return loss
+        completes = (number + 1) % trainer.accumulate_grad_batches == 0
+        last = completes and self.global_step + 1 >= self.recipe.steps
+        if last or self.progress >= 1.0:
+            trainer.should_stop = True  # and what this last step gives will be validated
+        return self._finite(loss)
+
+    def _finite(self, loss: Tensor) -> Tensor:
+        """The loss; one without slopes where it is no number, in whichever of the processes."""
+        finite = bool(loss.isfinite())
+        if self.trainer.world_size > 1:
+            finite = self.trainer.strategy.reduce_boolean_decision(finite)
+        if finite:
+            return loss
+        if not self.recovers:
+            raise TrainingFailed(
+                f"The loss is not finite after step {self.global_step}.",
+                hint="Lower the learning rate.",
+            )
+        self.diverged = True
+        # Of all weights, since several processes wait for the gradient of each.
+        return torch.stack([(weight.nan_to_num() * 0).sum() for weight in self.parameters()]).sum()
 
     def _loss(self, image: Tensor, class_map: Tensor) -> Tensor:
         """Loss of the logits, and of those of side outputs."""
@@ -127,33 +178,42 @@ class SegmentationModule(LightningModule):
         """Loss of validation patches; their probabilities are kept for the score."""
         image, class_map = batch
         logits = self(image).float()
-        self.log("validation_loss", self.loss(logits, class_map), on_epoch=True)
-        self._probability += list(torch.softmax(logits, 1)[:, 1:].cpu().numpy())
+        self.log("validation_loss", self.loss(logits, class_map), on_epoch=True, sync_dist=True)
+        if self.trainer.is_global_zero:
+            self._probability += list(torch.softmax(logits, 1)[:, 1:].cpu().numpy())
 
     def on_validation_epoch_end(self) -> None:
-        """Score the whole set."""
-        if len(self._probability) != len(self._validation):
-            return  # Lightning's check of a single batch before the training
-        score = self.task.score(self._validation, self._probability, threshold=0.5)
+        """Score the whole set, once; every process has seen it and hears the result."""
+        score: dict[str, float] = {}
+        if self.trainer.is_global_zero:
+            score = self.task.score(self._validation, self._probability, threshold=0.5)
+        score = self.trainer.strategy.broadcast(score)
         for name, value in score.items():
-            self.log(f"validation_{name}", value, prog_bar=name == "f1")
-        self.log("progress", float(self.progress))
+            self.log(f"validation_{name}", value, prog_bar=name == "f1", sync_dist=True)
+        self.log("progress", float(self.progress), sync_dist=True)
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """The optimiser of the recipe."""
         settings = self.recipe.optimisation
+        weights = self.network.parameters()
         rate, decay = settings.learning_rate, settings.weight_decay
         if settings.optimiser == "sgd":
             return torch.optim.SGD(
-                self.network.parameters(), rate, momentum=0.9, nesterov=True, weight_decay=decay
+                weights, rate, momentum=settings.momentum, nesterov=settings.momentum > 0,
+                weight_decay=decay,
+            )  # fmt: skip
+        if settings.optimiser == "rmsprop":
+            return torch.optim.RMSprop(
+                weights, rate, momentum=settings.momentum, weight_decay=decay
             )
-        kind = torch.optim.AdamW if settings.optimiser == "adamw" else torch.optim.Adam
-        return kind(self.network.parameters(), rate, weight_decay=decay)
+        return _ADAMS[settings.optimiser](weights, rate, weight_decay=decay)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep the time spent, so that a resumed training has the rest of its budget."""
         checkpoint["spent_s"] = self.spent_s
+        checkpoint["setbacks"] = self.setbacks
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Go on with the time already spent."""
+        """Go on with the time already spent, and as fast as before."""
         self._spent_s = float(checkpoint["spent_s"])
+        self.setbacks = int(checkpoint.get("setbacks", 0))

@@ -69,26 +69,46 @@ class Loss(Config):
 class Optimisation(Config):
     """How the weights move."""
 
-    optimiser: Literal["adamw", "adam", "sgd"] = "adamw"
+    optimiser: Literal["adamw", "adam", "nadam", "radam", "rmsprop", "sgd"] = "adamw"
     """Which optimiser."""
     learning_rate: PositiveFloat = 2e-3
     """Highest learning rate."""
+    momentum: float = Field(default=0.9, ge=0, lt=1)
+    """Momentum of ``sgd`` (Nesterov's) and ``rmsprop``; the others have their own."""
     weight_decay: NonNegativeFloat = 1e-4
     """Decay of the weights."""
-    schedule: Literal["cosine", "constant"] = "cosine"
-    """Falls to 1 % along a cosine, or stays."""
+    schedule: Literal["cosine", "linear", "polynomial", "steps", "constant"] = "cosine"
+    """Falls to 1 % along a cosine, a line or a power of 0.9; to a tenth at 60 % and again at 85 %
+    of the training; or stays."""
     warmup: float = Field(default=0.02, ge=0, lt=1)
     """Part of the training over which the learning rate rises."""
+    accumulate: PositiveInt = 1
+    """Batches whose gradients are summed up for one step: large batches in little memory."""
     snapshots: PositiveInt = 1
     """The schedule is run through so many times, and the weights at the end of each are a member
     of an ensemble (Huang et al., ICLR 2017). The first takes half of the training, the others
     share the rest."""
     clip_norm: PositiveFloat = 1.0
     """Largest norm of the gradient."""
+    average: Literal["ema", "swa"] = "ema"
+    """Which mean of the weights is validated and kept: one that forgets (``ema_decay``), or that of
+    all steps of the end of the training (``swa_start``; Izmailov et al., UAI 2018)."""
     ema_decay: float = Field(default=0.999, ge=0, lt=1)
-    """Decay of the moving average of the weights that is validated and kept; 0 for none."""
-    precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "bf16-mixed"
-    """bf16 trains three times as fast as float32 on processors and GPUs that have it."""
+    """Decay of the moving mean; 0 for none."""
+    swa_start: float = Field(default=0.75, ge=0, lt=1)
+    """Part of the training after which the mean of ``swa`` begins."""
+    setbacks: NonNegativeInt = 3
+    """How often a training whose loss is no number any more goes back to its last checkpoint and
+    on at half the learning rate."""
+    precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed"] = "auto"
+    """``auto`` is bf16-mixed, three times as fast as float32, on processors and GPUs that have it,
+    16-mixed on other GPUs, and float32 elsewhere."""
+
+    @model_validator(mode="after")
+    def _one_mean(self) -> Optimisation:
+        if self.average == "swa" and self.snapshots > 1:
+            raise ValueError("average swa is over the end of the training, and snapshots have many")
+        return self
 
 
 class Validation(Config):
@@ -128,18 +148,35 @@ class Recipe(Config):
     validation: Validation = Validation()
     """Against what."""
     batch: PositiveInt = 8
-    """Patches a step."""
+    """Patches a batch, over all devices."""
     steps: PositiveInt = 12_000
     """Steps."""
-    workers: NonNegativeInt = 2
-    """Processes that simulate."""
+    members: PositiveInt = 1
+    """Trainings, one after the other, of an ensemble: from this seed, the next, and so on."""
     seed: NonNegativeInt = 1
     """Seed of weights and images."""
+    workers: NonNegativeInt = 2
+    """Processes that simulate, for each device."""
+    devices: PositiveInt = 1
+    """GPUs of each node that train together; without a GPU as many processes."""
+    nodes: PositiveInt = 1
+    """Machines that train together."""
+    tensorboard: bool = False
+    """Also log for TensorBoard, which is the extra ``tensorboard``."""
 
     @model_validator(mode="after")
     def _validated_on_other_images(self) -> Recipe:
-        if self.seed == self.validation.seed:
+        if self.seed <= self.validation.seed < self.seed + self.members:
             raise ValueError("seed and validation.seed must differ: the images would be the same")
+        return self
+
+    @model_validator(mode="after")
+    def _shared_evenly(self) -> Recipe:
+        if self.batch % (self.devices * self.nodes):
+            raise ValueError(
+                f"batch, {self.batch}, must be a multiple of the {self.devices * self.nodes} "
+                "devices that share it"
+            )
         return self
 
     @model_validator(mode="after")
