@@ -22,7 +22,8 @@ from scanseg.errors import MachineError
 from scanseg.runs.choice import open_processor
 from scanseg.runs.collect import Found
 from scanseg.runs.execute import RunResult, execute
-from scanseg.runs.folder import RECORD, InUse, RunFolder, is_run_folder
+from scanseg.runs.folder import RECORD, RunFolder, is_run_folder
+from scanseg.runs.lock import InUse
 from scanseg.runs.manifest import Entry, Failure
 from scanseg.runs.plan import Plan
 from scanseg.runs.process import Processor

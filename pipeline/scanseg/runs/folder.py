@@ -11,22 +11,18 @@ from typing import Any, Self
 
 import scanseg
 from scanseg.errors import ConfigError, MachineError
+from scanseg.runs.lock import lock_folder
 from scanseg.runs.manifest import MANIFEST, Manifest
 from scanseg.runs.outputs import remove_outputs
 from scanseg.runs.shards import merge_records
 from scanseg.runs.tasks import TABLES
 
-__all__ = ["RECORD", "InUse", "RunFolder", "is_run_folder", "refuse_foreign"]
+__all__ = ["RECORD", "RunFolder", "is_run_folder", "refuse_foreign"]
 
 RECORD = "run.json"
 REPORT = "report.html"
 # All temporary files are here: on the same file system, and gone with one call.
 SCRATCH = ".scanseg-partial"
-LOCK = ".scanseg-lock"
-
-
-class InUse(ConfigError):
-    """Another run is writing to the folder."""
 
 
 class RunFolder:
@@ -56,7 +52,7 @@ class RunFolder:
         refuse_foreign(self.path)
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            self._locks = _lock_folder(self.path, part)
+            self._locks = lock_folder(self.path, part)
             for scratch in [self.scratch] if part else self.path.glob(f"{SCRATCH}*"):
                 shutil.rmtree(scratch, ignore_errors=True)
             self.scratch.mkdir(exist_ok=True)
@@ -174,58 +170,3 @@ def refuse_foreign(folder: Path) -> None:
 def _read_json(path: Path) -> dict[str, Any]:
     content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return content
-
-
-def _lock_folder(folder: Path, part: str) -> list[_Lock]:
-    """Locks of a run: parts share the folder, and none of them runs twice."""
-    locks = [_Lock(folder / LOCK, shared=bool(part))]
-    if part:
-        try:
-            locks.append(_Lock(folder / f"{LOCK}.{part}"))
-        except ConfigError:
-            locks[0].release()
-            raise
-    return locks
-
-
-class _Lock:
-    """A lock that the system drops when the process ends, however it ends.
-
-    Windows and some network file systems know none: there two runs are told apart by the user.
-    """
-
-    def __init__(self, path: Path, *, shared: bool = False) -> None:
-        self._path = path
-        self._file = path.open("a", encoding="utf-8")
-        while not self._take(shared=shared):
-            # Its owner has removed it between opening and locking: that file is nobody's lock.
-            self._file.close()
-            self._file = path.open("a", encoding="utf-8")
-
-    def _take(self, *, shared: bool) -> bool:
-        try:
-            import fcntl
-        except ImportError:
-            return True
-        try:
-            fcntl.flock(self._file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
-        except BlockingIOError:
-            self._file.close()
-            raise InUse(
-                f"Another run is writing to {self._path.parent}.",
-                hint="Wait until it has finished, or name another folder with -o.",
-            ) from None
-        except OSError:
-            return True
-        return self._path.exists() and os.path.samestat(
-            self._path.stat(), os.fstat(self._file.fileno())
-        )
-
-    def release(self) -> None:
-        """Drop the lock, and remove its file unless another part still has it."""
-        try:
-            if self._take(shared=False):
-                self._path.unlink(missing_ok=True)
-        except ConfigError:
-            return
-        self._file.close()
