@@ -18,7 +18,7 @@ import time
 import numpy as np
 from numpy.typing import NDArray
 
-from scanseg.atoms.refine import Refinement, refine_columns
+from scanseg.atoms import Refinement, refine_columns
 from scanseg.evaluate import cramer_rao_bound_px
 
 FloatArray = NDArray[np.float64]

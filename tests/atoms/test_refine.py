@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from scanseg.atoms.refine import Refinement, refine_columns
+from scanseg.atoms import Refinement, refine_columns
 from scanseg.evaluate import cramer_rao_bound_px
 
 SHAPE = (150, 131)

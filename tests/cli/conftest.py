@@ -119,10 +119,10 @@ def walls_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def scanseg(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
     """Call the command line as the shell does; returns (exit code, stdout, stderr)."""
-    from scanseg.cli import main, predict, watch
+    from scanseg.cli import folder_run, main, watch
 
     finder = _helpers().SpotFinder()
-    for command in (predict, watch):
+    for command in (folder_run, watch):
         monkeypatch.setattr(command, "open_processor", lambda model, settings: finder)
 
     def call(*arguments: object) -> tuple[int, str, str]:

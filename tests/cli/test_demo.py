@@ -12,10 +12,10 @@ import pytest
 @pytest.fixture
 def real(scanseg, monkeypatch, spots_model):
     """The command line with the hand-made model as the one that ships."""
-    from scanseg.cli import predict
+    from scanseg.cli import folder_run
     from scanseg.runs import choice
 
-    monkeypatch.setattr(predict, "open_processor", choice.open_processor)
+    monkeypatch.setattr(folder_run, "open_processor", choice.open_processor)
     monkeypatch.setitem(choice.DEFAULT_MODELS, "STEM", str(spots_model))
     return scanseg
 

@@ -49,7 +49,7 @@ def write_frame(path, step_px, *, shape=SHAPE, pixel_nm=PIXEL_NM, drift_px=0):
 @pytest.fixture
 def real(scanseg, monkeypatch, walls_model):
     """The command line with a hand-made model for scans."""
-    monkeypatch.setattr("scanseg.cli.predict.open_processor", choice.open_processor)
+    monkeypatch.setattr("scanseg.cli.folder_run.open_processor", choice.open_processor)
     monkeypatch.setitem(choice.DEFAULT_MODELS, "PFM", str(walls_model))
     return scanseg
 

@@ -46,7 +46,7 @@ def test_internal_error_is_1_in_one_line(scanseg, images, out, monkeypatch):
     def stumble(*arguments, **options):
         raise RuntimeError("we did not think of this")
 
-    monkeypatch.setattr("scanseg.cli.predict.execute", stumble)
+    monkeypatch.setattr("scanseg.cli.folder_run.execute", stumble)
     code, _, stderr = scanseg("predict", images, "-o", out)
     assert code == 1
     assert "we did not think of this" in stderr.splitlines()[-1]
@@ -306,7 +306,7 @@ def test_a_channel_called_by_a_number_is_text(scanseg, images, out):
 def both(scanseg, images, tools, monkeypatch):
     """The command line with a model for each modality, and a scan among the images."""
     monkeypatch.setattr(
-        "scanseg.cli.predict.open_processor", lambda model, settings: tools.both_kinds()
+        "scanseg.cli.folder_run.open_processor", lambda model, settings: tools.both_kinds()
     )
     tools.write_scan(images / "c_scan.tif")
     return scanseg

@@ -57,6 +57,17 @@ def test_help_of_a_command_loads_no_network_library():
         assert f"Usage: scanseg {command}" in run.stdout
 
 
+@pytest.mark.parametrize("command", ["predict", "watch"])
+def test_help_of_a_run_loads_settings_and_nothing_that_computes_or_draws(command):
+    heavy = ("PIL", "h5py", "numba", "pandas", "pyarrow", "scipy", "tifffile")
+    code = CALL.format(heavy=(*heavy, "scanseg.report.page", "scanseg.atoms.find"))
+    run = subprocess.run(
+        [sys.executable, "-c", code, command, "--help"], capture_output=True, text=True, check=True
+    )
+    assert "atoms.refinement.tile_px" in run.stdout
+    assert run.stdout.splitlines()[-1] == "loaded:"
+
+
 def test_check_loads_what_reading_needs_only(tmp_path):
     tifffile.imwrite(tmp_path / "a.tif", np.arange(600, dtype=np.uint16).reshape(20, 30))
     heavy = tuple(name for name in HEAVY if name not in ("numpy", "pydantic"))

@@ -16,7 +16,7 @@ def real(scanseg, monkeypatch, spots_model, walls_model):
     """The command line with hand-made models as those that ship."""
     from scanseg.runs import choice
 
-    monkeypatch.setattr("scanseg.cli.predict.open_processor", choice.open_processor)
+    monkeypatch.setattr("scanseg.cli.folder_run.open_processor", choice.open_processor)
     monkeypatch.setattr("scanseg.bundle.model_names", lambda: (str(walls_model),))
     monkeypatch.setitem(choice.DEFAULT_MODELS, "STEM", str(spots_model))
     monkeypatch.setitem(choice.DEFAULT_MODELS, "PFM", str(walls_model))

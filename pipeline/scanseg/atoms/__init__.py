@@ -9,9 +9,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from scanseg.atoms.find import Candidates, Detection, find_columns
-    from scanseg.atoms.refine import RefinedColumns, Refinement, refine_columns
-    from scanseg.atoms.table import AtomConfig, find_atoms
+    from scanseg.atoms.find import Candidates, find_columns
+    from scanseg.atoms.refine import RefinedColumns, refine_columns
+    from scanseg.atoms.settings import AtomConfig, Detection, Refinement
+    from scanseg.atoms.table import find_atoms
 
 __all__ = [
     "AtomConfig",
@@ -25,11 +26,11 @@ __all__ = [
 ]
 
 _HOMES = {
-    "AtomConfig": "table",
+    "AtomConfig": "settings",
     "Candidates": "find",
-    "Detection": "find",
+    "Detection": "settings",
     "RefinedColumns": "refine",
-    "Refinement": "refine",
+    "Refinement": "settings",
     "find_atoms": "table",
     "find_columns": "find",
     "refine_columns": "refine",

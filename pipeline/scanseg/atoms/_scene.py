@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from scanseg.atoms._columns import FloatArray, Refinement
+from scanseg.atoms._columns import FloatArray
+from scanseg.atoms.settings import Refinement
 from scanseg.micrograph import Mask, RealImage
 
 # Columns that are looked at together where all are: their arrays need no memory to speak of.

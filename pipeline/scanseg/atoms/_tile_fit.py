@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scanseg.atoms import _joint_fit, _windows
-from scanseg.atoms._columns import FloatArray, Refinement
+from scanseg.atoms._columns import FloatArray
 from scanseg.atoms._scene import Scene, Tile
+from scanseg.atoms.settings import Refinement
 from scanseg.micrograph import FloatImage, Mask
 
 # A start within half a spacing of the border may be the flank of a column outside of the image (a

@@ -6,13 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, PositiveFloat
 
-from scanseg.config import Config
+from scanseg.atoms.settings import Detection
 from scanseg.inference import Prediction
 from scanseg.inference.peaks import find_peaks
 
-__all__ = ["Candidates", "Detection", "find_columns"]
+__all__ = ["Candidates", "find_columns"]
 
 # Rows of the grid that are searched at once, so that memory does not grow with the image: a band of
 # 16,384 pixels a row takes 16 MB, three or four times.
@@ -20,16 +19,6 @@ BAND_ROWS = 256
 # Where nothing repeats, the sampling was chosen for showing most atoms, and noise is among what it
 # shows: of 45 simulated scenes of single atoms and 15 empty ones F1 was 0.75 at 0.25, 0.84 at 0.5.
 LONE_THRESHOLD = 0.5
-
-
-class Detection(Config):
-    """When a top of the probability map is a column."""
-
-    threshold: float | None = Field(default=None, gt=0, lt=1)
-    """Smallest probability; by default the model's own, chosen on its validation set, and at least
-    a half for single atoms that keep no distance."""
-    closest_of_spacing: PositiveFloat = 0.3
-    """Of two tops closer than this part of the model's spacing the less probable one goes."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -13,10 +13,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from scanseg.atoms._columns import FloatArray, Noise, RefinedColumns, Refinement
+from scanseg.atoms._columns import FloatArray, Noise, RefinedColumns
+from scanseg.atoms.settings import Refinement
 from scanseg.micrograph import Mask, RealImage
 
-__all__ = ["Noise", "RefinedColumns", "Refinement", "refine_columns"]
+__all__ = ["Noise", "RefinedColumns", "refine_columns"]
 
 
 def refine_columns(

@@ -7,27 +7,18 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from scanseg.atoms.find import Detection, find_columns
-from scanseg.atoms.refine import Refinement, refine_columns
-from scanseg.config import Config
+from scanseg.atoms.find import find_columns
+from scanseg.atoms.refine import refine_columns
+from scanseg.atoms.settings import AtomConfig
 from scanseg.inference import Prediction
 from scanseg.micrograph import Mask
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-__all__ = ["AtomConfig", "find_atoms"]
+__all__ = ["find_atoms"]
 
 Value = TypeVar("Value", bound=np.generic)
-
-
-class AtomConfig(Config):
-    """From a prediction to a table of columns."""
-
-    detection: Detection = Detection()
-    """When a top of the probability map is a column."""
-    refinement: Refinement = Refinement()
-    """How positions are refined."""
 
 
 def find_atoms(result: Prediction, *, config: AtomConfig | None = None) -> DataFrame:

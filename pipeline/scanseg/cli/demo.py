@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from scanseg.cli.exits import ExitCode, start_logging
-from scanseg.cli.predict import predict_folder
+from scanseg.cli.folder_run import predict_folder
 from scanseg.cli.score_tables import show_scores
 from scanseg.errors import MachineError
 from scanseg.runs.choice import DEFAULT_MODELS

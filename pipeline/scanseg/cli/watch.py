@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from scanseg.cli.exits import start_logging
+from scanseg.cli.folder_run import named_model
 from scanseg.cli.options import (
     SETTINGS,
     ChannelOption,
@@ -26,7 +27,6 @@ from scanseg.cli.options import (
     VerboseOption,
     given_settings,
 )
-from scanseg.cli.predict import named_model
 from scanseg.cli.progress import print_event
 from scanseg.cli.progress import watch as watched
 from scanseg.cli.session import exit_code, log_file, print_result, stoppable, summary

@@ -9,7 +9,6 @@ import os
 from dataclasses import asdict
 from pathlib import Path
 
-from scanseg.report import render_report
 from scanseg.runs.folder import REPORT, RunFolder
 from scanseg.runs.summary import present_entries
 
@@ -41,6 +40,8 @@ def publish(folder: RunFolder, *, anew: bool = False) -> Path:
     key = hashlib.sha256(json.dumps([entries, record]).encode()).hexdigest()
     report = folder.path / REPORT
     if anew or not _holds(report, key):
+        from scanseg.report import render_report
+
         page = render_report(folder.path, record, entries, key=key)
         partial = folder.scratch / REPORT
         partial.write_text(page, encoding="utf-8")
