@@ -2,9 +2,12 @@
 
 from dataclasses import dataclass
 
+import numpy as np
 import pytest
 
-from scanseg.train.splits import split_images
+from scanseg.errors import ConfigError
+from scanseg.train.splits import fold_images, split_images
+from scanseg.train.thumbprint import thumbprint_of
 
 
 @dataclass(frozen=True)
@@ -12,6 +15,7 @@ class Named:
     name: str
     series: str = ""
     sha256: str = ""
+    thumbprint: object = None
 
 
 def images(n, series=""):
@@ -55,3 +59,26 @@ def test_copies_stay_together():
         copies = [*images(5), Named("copy.tif", "", "0")]
         split = split_images(copies, held_out=0.3, seed=seed)
         assert len({"0.tif", "copy.tif"} & set(split.held_out)) in (0, 2)
+
+
+def test_in_folds_every_image_is_held_out_once_and_series_stay_together():
+    many = [*images(4, "a"), *images(3, "b"), *images(5, "c"), *images(1, "d")]
+    splits = fold_images(many, folds=3, seed=1)
+    held = [name for split in splits for name in split.held_out]
+    assert sorted(held) == sorted(each.name for each in many)
+    for split in splits:
+        assert {name[0] for name in split.held_out}.isdisjoint(name[0] for name in split.training)
+    with pytest.raises(ConfigError, match="there are 4 series"):
+        fold_images(many, folds=5, seed=1)
+
+
+def test_nearly_the_same_images_stay_together():
+    rng = np.random.default_rng(4)
+    scene = rng.normal(size=(80, 120))
+    # Another export: turned, other units, rounded, a little noise.
+    export = np.rint(40 * scene[::-1].T + rng.normal(0, 4, (120, 80)) + 900)
+    codes = [thumbprint_of(each) for each in (scene, export, *rng.normal(size=(6, 80, 120)))]
+    named = [Named(f"{n}.tif", "", f"{n}", code) for n, code in enumerate(codes)]
+    splits = [split_images(named, held_out=0.3, seed=seed) for seed in range(8)]
+    assert all(len({"0.tif", "1.tif"} & set(split.held_out)) in (0, 2) for split in splits)
+    assert any({"2.tif", "3.tif"} & set(split.held_out) == {"2.tif"} for split in splits)

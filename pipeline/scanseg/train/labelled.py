@@ -20,6 +20,7 @@ from scanseg.train.labelled_files import LabelFiles, Level, Problem
 from scanseg.train.labelled_maps import centres_of, map_problems, read_map
 from scanseg.train.labelled_tables import read_positions
 from scanseg.train.labels import IGNORED
+from scanseg.train.thumbprint import Thumbprint, thumbprint_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -70,6 +71,8 @@ class LabelledImage:
         Atom columns; None for walls.
     wall_map
         Class of each pixel, shape (H, W), uint8, 255 where nothing is said; None for atoms.
+    thumbprint
+        Tells images that are nearly the same.
     """
 
     files: LabelFiles
@@ -78,6 +81,7 @@ class LabelledImage:
     labelled: Mask
     columns: LabelledColumns | None = None
     wall_map: NDArray[np.uint8] | None = None
+    thumbprint: Thumbprint | None = None
 
     @property
     def name(self) -> str:
@@ -159,7 +163,10 @@ class _Reader:
             truth = self._of_table(table, image, labelled)
         if truth is None:
             return None
-        found = LabelledImage(self._files, image, _checksum(self._files.image), *truth)
+        found = LabelledImage(
+            self._files, image, _checksum(self._files.image), *truth,
+            thumbprint=thumbprint_of(image.data),
+        )  # fmt: skip
         self._say_what_is_missing(found)
         return found
 
