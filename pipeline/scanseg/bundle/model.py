@@ -9,6 +9,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from scanseg.bundle.installed import installed_names, models_folder
 from scanseg.config import read_yaml
 from scanseg.contract import ModelContract
 from scanseg.errors import BundleError, ConfigError
@@ -91,8 +92,9 @@ def load_model(name_or_path: str | Path, *, verify: bool = True) -> Model:
     Parameters
     ----------
     name_or_path
-        A shipped name, see :func:`model_names`, or the path of a bundle. A name wins over a folder
-        of the same name in the working directory; write ``./name`` for that one.
+        A shipped name, see :func:`model_names`, that of an imported model, or the path of a bundle.
+        A name wins over a folder of the same name in the working directory; write ``./name`` for
+        that one.
     verify
         Compare the checksums of all files.
 
@@ -160,6 +162,9 @@ def _find(name_or_path: str | Path) -> Path:
     shipped = model_names()
     if str(name_or_path) in shipped:
         return _shipped() / str(name_or_path)
+    imported = installed_names()
+    if str(name_or_path) in imported:
+        return models_folder() / str(name_or_path)
     path = Path(name_or_path).expanduser()
     if (path / CONTRACT_FILE).is_file():
         return path.resolve()
@@ -168,11 +173,12 @@ def _find(name_or_path: str | Path) -> Path:
             f"The folder {path} holds no model: {CONTRACT_FILE} is missing.",
             hint="Give the folder that 'scanseg train' wrote.",
         )
-    near = difflib.get_close_matches(str(name_or_path), shipped, n=1)
+    known = (*shipped, *imported)
+    near = difflib.get_close_matches(str(name_or_path), known, n=1)
     guess = f"Did you mean '{near[0]}'? " if near else ""
     raise BundleError(
         f"There is no model '{name_or_path}'.",
-        hint=f"{guess}Shipped are {', '.join(shipped) or 'none'}; or give the folder of a model.",
+        hint=f"{guess}There are {', '.join(known) or 'none'}; or give the folder of a model.",
     )
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
@@ -70,6 +73,25 @@ def cpu_has_bf16() -> bool:
 
 @cache
 def _core() -> Any:
-    import openvino
+    with _untold():
+        import openvino
 
     return openvino.Core()
+
+
+@contextmanager
+def _untold() -> Iterator[None]:
+    """Let OpenVINO be imported without telling its maker.
+
+    It sends an event over the network, with a number that it keeps in the user's home folder, and
+    takes up to 0.7 s for it. It does neither where the package that does it is missing.
+    """
+    name = "openvino_telemetry"
+    if name in sys.modules:
+        yield
+        return
+    sys.modules[name] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        del sys.modules[name]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import tempfile
-import warnings
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -24,6 +23,7 @@ from scanseg.bundle.model import (
     Model,
     checksum,
 )
+from scanseg.bundle.onnx_export import write_onnx
 from scanseg.bundle.onnx_network import OnnxNetwork
 from scanseg.contract import ModelContract
 from scanseg.errors import BundleError
@@ -34,8 +34,6 @@ if TYPE_CHECKING:
 
 __all__ = ["example_input", "measure_halo_px", "save_bundle"]
 
-# Every OpenVINO since 2023 and every ONNX Runtime since 1.12 reads it.
-ONNX_OPSET = 17
 # Of the largest logit: another order of sums changes the seventh digit a few hundred times.
 EXPORT_TOLERANCE = 1e-3
 # Of a probability: a step of 0.01 at one pixel in a thousand of a cut cannot be seen in a map, and
@@ -179,7 +177,7 @@ def _write_files(
     weights = {name: value.contiguous().clone() for name, value in reference.state_dict().items()}
     save_file(weights, folder / WEIGHTS_FILE)
     (folder / WEIGHTS_FILE).chmod(0o644)  # safetensors leaves it to its owner alone
-    _export(reference, tiles, folder / ONNX_FILE)
+    write_onnx(reference, tiles, folder / ONNX_FILE)
     _check_export(folder / ONNX_FILE, tiles, logits)
     np.save(folder / TEST_INPUT_FILE, tiles)
     np.save(folder / TEST_OUTPUT_FILE, logits)
@@ -212,41 +210,6 @@ def _check_logits(logits: FloatImage, tiles: FloatImage, contract: ModelContract
             "The network returns NaN or infinity for its test input, so it is not saved.",
             hint="The training diverged: take an earlier checkpoint or a lower learning rate.",
         )
-
-
-def _export(network: nn.Module, tiles: FloatImage, path: Path) -> None:
-    """Write the network as ONNX with dynamic batch, height and width.
-
-    The exporter by tracing takes 0.4 s for the default network where the newer one takes 8 s and
-    writes the same graph; torch promises to remove it after the versions that scanseg allows.
-    """
-    import onnx
-    import torch
-
-    dynamic = {0: "batch", 2: "height", 3: "width"}
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # deprecation of this exporter, Python values in a trace
-        try:
-            torch.onnx.export(
-                network,
-                (torch.from_numpy(tiles),),
-                path,
-                dynamo=False,
-                opset_version=ONNX_OPSET,
-                input_names=["tiles"],
-                output_names=["logits"],
-                dynamic_axes={"tiles": dynamic, "logits": dynamic},
-            )
-        except RuntimeError as error:
-            raise BundleError(
-                f"The network cannot be written as ONNX: {str(error).splitlines()[0][:200]}.",
-                hint="Use another architecture, or another encoder.",
-            ) from error
-    model = onnx.load(path)
-    for node in model.graph.node:  # paths of the machine that exported it
-        node.doc_string = ""
-        del node.metadata_props[:]
-    onnx.save(model, path)
 
 
 def _check_export(path: Path, tiles: FloatImage, logits: FloatImage) -> None:

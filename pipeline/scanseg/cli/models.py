@@ -2,45 +2,83 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from scanseg.cli.exits import ExitCode, start_logging
 
+if TYPE_CHECKING:
+    from scanseg.contract import Sampling
+
 __all__ = ["app"]
 
 app = typer.Typer(pretty_exceptions_enable=False, add_completion=False, no_args_is_help=True)
 
-Name = Annotated[str, typer.Argument(help="A shipped model, or the folder of one.")]
+Name = Annotated[str, typer.Argument(help="A model: its name, or its folder.")]
 
 
 @app.callback()
 def _models() -> None:
-    """List, describe and test the models."""
+    """List, describe, test and import models."""
     start_logging(0)
 
 
 @app.command("list")
 def list_models() -> None:
-    """List the models that ship."""
+    """List the models that ship, and those that were imported."""
     from rich.console import Console
     from rich.table import Table
 
-    from scanseg.bundle import load_model, model_names
+    from scanseg.bundle import installed_names, load_model, model_names
 
-    table = Table("model", "version", "for", "classes", "trained at", box=None, pad_edge=False)
-    for name in model_names():
+    heads = ("model", "version", "for", "classes", "trained at", "from")
+    table = Table(*heads, box=None, pad_edge=False)
+    shipped, imported = model_names(), installed_names()
+    for name in (*shipped, *(each for each in imported if each not in shipped)):
         contract = load_model(name, verify=False).contract
-        sampling = contract.sampling
-        trained_at = (
-            f"{sampling.spacing_px:g} px a spacing"
-            if sampling.spacing_px
-            else f"{sampling.pixel_size_nm:g} nm a pixel"
+        table.add_row(
+            contract.name if name in shipped else name,
+            contract.version,
+            contract.modality,
+            ", ".join(contract.class_names[1:]),
+            _trained_at(contract.sampling),
+            "scanseg" if name in shipped else "imported",
         )
-        classes = ", ".join(contract.class_names[1:])
-        table.add_row(contract.name, contract.version, contract.modality, classes, trained_at)
     Console().print(table)
+
+
+def _trained_at(sampling: Sampling) -> str:
+    if sampling.spacing_px:
+        return f"{sampling.spacing_px:g} px a spacing"
+    return f"{sampling.pixel_size_nm:g} nm a pixel" if sampling.pixel_size_nm else "any pixel size"
+
+
+@app.command("import")
+def import_folder(
+    path: Annotated[
+        Path, typer.Argument(metavar="FOLDER|FILE.zip", help="A model from somebody else.")
+    ],
+    name: Annotated[str | None, typer.Option(help="What it is to be called here.")] = None,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Replace a model of that name imported before.")
+    ] = False,
+) -> None:
+    """Check a model from somebody else, and put it where models are found.
+
+    It is read as data: safetensors, ONNX, arrays and YAML. Whatever could
+    be code, pickles above all, is refused, and so is a model whose files
+    were altered or which does not compute what is stored with it. The
+    folder is that of the system for such data, or $SCANSEG_MODELS.
+    """
+    from scanseg.bundle.importing import import_model
+
+    model = import_model(path, name=name, replace=replace)
+    typer.echo(f"{model.folder.name} {model.contract.version} is imported: {model.folder}")
+    typer.echo(
+        f"Licence of the weights: {model.contract.licence}. Use it with -m {model.folder.name}"
+    )
 
 
 @app.command()
@@ -59,15 +97,15 @@ def info(name: Name) -> None:
 @app.command("test")
 def check(
     name: Annotated[
-        str | None, typer.Argument(help="A shipped model or a folder; all shipped ones without.")
+        str | None, typer.Argument(help="A model or a folder; all that are listed without.")
     ] = None,
 ) -> None:
     """Check files against their checksums, and outputs against those stored at training."""
-    from scanseg.bundle import load_model, model_names, self_test
+    from scanseg.bundle import installed_names, load_model, model_names, self_test
     from scanseg.errors import ScansegError
 
     n_failed = 0
-    for each in [name] if name else list(model_names()):
+    for each in [name] if name else [*model_names(), *installed_names()]:
         try:
             outcome = self_test(load_model(each))
             passed, largest = outcome.passed, outcome.largest_difference
