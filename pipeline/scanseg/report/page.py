@@ -16,6 +16,7 @@ from urllib.parse import quote
 from scanseg.report.atoms.page import ATOMS
 from scanseg.report.kinds import Kind, ReportedImage
 from scanseg.report.problems import MAX_ROWS, breakable, failure_section, warning_section
+from scanseg.report.standalone import page_style
 from scanseg.report.thumbnails import Thumbnails, ThumbnailSize, thumbnail_sizes
 from scanseg.report.walls.page import WALLS
 
@@ -57,6 +58,7 @@ def render_report(
     pictures = _pictures(folder, images)
     template = Template(files("scanseg.report").joinpath("page.html").read_text(encoding="utf-8"))
     sections = {
+        "style": page_style(),
         "key": escape(key),
         "title": escape(folder.name),
         "tiles": _tiles(by_kind, images, entries),
