@@ -21,6 +21,8 @@ COMMANDS = {
     "predict": "Find the atoms or domain walls of every image in files and folders.",
     "watch": "Process images as they come into a folder.",
     "motion": "Follow domain walls through a series of scans of one place.",
+    "tracks": "Follow atoms through a movie.",
+    "patches": "Cut out the surroundings of atoms as a stack.",
     "report": "Write the report of a run and its tables anew.",
     "check": "Say what is in files, and what predict would take.",
     "simulate": "Make labelled images whose truth is known.",

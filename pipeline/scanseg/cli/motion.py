@@ -12,7 +12,7 @@ from scanseg.cli.exits import start_logging
 from scanseg.config import read_yaml
 from scanseg.errors import ConfigError
 from scanseg.motion import MotionTracking, track_walls
-from scanseg.runs.motion import check_output, write_motion
+from scanseg.runs.motion import open_output, write_motion
 from scanseg.runs.series import SeriesTiming, read_series
 from scanseg.runs.settings import setting_lines
 
@@ -74,13 +74,13 @@ def motion(
         overrides=tuple(set_ or ()),
         origin=str(config) if config else "--set",
     )
-    check_output(output)
+    folder = open_output(output)
     timing = SeriesTiming(interval_s, _numbers(fields))
     series = read_series(run, tuple(images or ()), timing=timing)
     found = track_walls(series.frames, config=settings)
     for warning in found.warnings:
         log.warning(warning)
-    write_motion(found, series, output, run=run, config=settings)
+    write_motion(found, series, folder, run=run, config=settings)
     typer.echo(f"{_summary(found)}: {output / 'wall_motion.csv'}")
 
 

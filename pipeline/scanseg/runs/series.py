@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import json
-import logging
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,20 +11,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scanseg.errors import ConfigError
-from scanseg.micrograph import Micrograph, Stack
+from scanseg.micrograph import Micrograph
 from scanseg.motion import WallFrame
-from scanseg.runs.folder import RECORD, is_run_folder
-from scanseg.runs.manifest import Entry, Manifest, content_checksum
-from scanseg.runs.plan import InputFile
-from scanseg.runs.reading import read_file
-from scanseg.runs.settings import RunSettings
+from scanseg.runs.chosen import chosen_entries, open_input, run_settings
+from scanseg.runs.manifest import Entry
+from scanseg.runs.tasks import WALLS
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-__all__ = ["ScanSeries", "SeriesTiming", "natural_order", "read_series"]
-
-log = logging.getLogger("scanseg.runs")
+__all__ = ["ScanSeries", "SeriesTiming", "read_series"]
 
 CLASS_INDEX = {"background": 0, "ferroelectric": 1, "ferroelastic": 2}
 POINTS = "wall_points.csv"
@@ -110,13 +102,13 @@ def read_series(
     LoadError
         Where an input cannot be read.
     """
-    settings = _settings(run)
+    settings = run_settings(run)
     entries = _chosen(run, wanted)
     names: list[str] = []
     scans: list[Micrograph] = []
     tables: list[DataFrame] = []
     for entry in entries:
-        image = _input(entry, settings)
+        image = open_input(entry, settings, purpose="the drift is measured on its channels")
         points = _points(run / entry.name / POINTS)
         for number, scan in enumerate(image.frames()):
             names.append(entry.name)
@@ -144,53 +136,8 @@ def read_series(
     )
 
 
-def natural_order(name: str) -> tuple[tuple[str, int], ...]:
-    """Sort key by which scan 2 comes before scan 10.
-
-    Examples
-    --------
-    >>> sorted(["scan10.ibw", "scan2.ibw"], key=natural_order)
-    ['scan2.ibw', 'scan10.ibw']
-    """
-    parts = re.findall(r"(\D*)(\d*)", name.lower())
-    return tuple((text, int(digits or -1)) for text, digits in parts)
-
-
-def _settings(run: Path) -> RunSettings:
-    """How the run read its inputs."""
-    if not is_run_folder(run):
-        raise ConfigError(
-            f"{run} holds no results of scanseg.",
-            hint="Name the folder that was given to predict with -o.",
-        )
-    record = json.loads((run / RECORD).read_text(encoding="utf-8"))
-    if "settings" not in record:
-        raise ConfigError(
-            f"The run in {run} has not finished.", hint="Start the same predict command again."
-        )
-    return RunSettings.from_settings(record["settings"], origin=str(run / RECORD))
-
-
 def _chosen(run: Path, wanted: Sequence[str]) -> list[Entry]:
-    manifest = Manifest(run)
-    failed = [each.name for each in manifest.entries() if each.status == "failed"]
-    if failed and not wanted:
-        log.warning("Left out, since the run could not process them: %s.", _listed(failed))
-    known = sorted(
-        (each.name for each in manifest.entries() if each.task == "walls"), key=natural_order
-    )
-    chosen: list[str] = []
-    for name in wanted:
-        matching = [name] if name in known else [each for each in known if fnmatchcase(each, name)]
-        if not matching:
-            raise ConfigError(
-                f"{run} has no scan called {name}.",
-                hint=f"It has {_listed(known)}."
-                if known
-                else "It has none with domain walls: run predict on PFM scans.",
-            )
-        chosen += matching
-    entries = [each for name in chosen or known if (each := manifest.entry(name)) is not None]
+    entries = chosen_entries(run, wanted, WALLS)
     for entry in entries:
         if entry.failures:
             raise ConfigError(
@@ -198,22 +145,6 @@ def _chosen(run: Path, wanted: Sequence[str]) -> list[Entry]:
                 hint="failures.csv of the run says why; name other images with --images.",
             )
     return entries
-
-
-def _input(entry: Entry, settings: RunSettings) -> Micrograph | Stack:
-    """The image of an entry as the run has read it."""
-    path = Path(entry.path)
-    if not path.exists():
-        raise ConfigError(
-            f"{path} is not there any more; the drift is measured on its channels.",
-            hint="Put it back, or run predict on it where it is now.",
-        )
-    if content_checksum(path) != entry.sha256:
-        raise ConfigError(
-            f"{path} has other contents than when its walls were found.",
-            hint="Run predict again.",
-        )
-    return read_file(InputFile(path, entry.name), settings)
 
 
 def _points(path: Path) -> DataFrame:
@@ -279,8 +210,3 @@ def _said(scan: Micrograph) -> str:
     if scan.pixel_size_nm is None:
         return "not known"
     return " x ".join(f"{each:.4g}" for each in scan.pixel_size_nm) + " nm"
-
-
-def _listed(names: Sequence[str]) -> str:
-    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
-    return ", ".join(names[:5]) + more
