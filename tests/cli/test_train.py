@@ -32,6 +32,7 @@ def test_options_reach_the_trainer(scanseg, tmp_path, monkeypatch, spots_model):
     ((path, options),) = calls
     assert path == recipe
     assert options.pop("start_from").name == "spots"
+    assert callable(options.pop("say"))
     assert options == {
         "output": tmp_path / "out",
         "budget_s": 5400.0,
@@ -83,3 +84,24 @@ def test_programs_are_told_every_step_and_what_came_of_it(
     assert events[-1]["figures"] == [["f1", 0.5, 0.75]]
     assert events[-1]["held_out"] == ["b.tif"]
     assert events[-1]["folder"] == str(load_model(spots_model).folder)
+
+
+def test_a_preview_needs_no_folder(scanseg, tmp_path):
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text("name: x\npatch_px: 48\nnative_scale: [1, 1]\n")
+    sheet = tmp_path / "sheet.png"
+    code, stdout, _ = scanseg("train", recipe, "--preview", sheet)
+    assert code == 0
+    assert str(sheet) in stdout
+    assert sheet.stat().st_size > 1000
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["recipe.yaml", "sheet.png"]
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [((), "--output"), (("--preview", "sheet.jpg"), "ends in .png")],
+)
+def test_what_a_training_needs(scanseg, tmp_path, options, words):
+    code, _, stderr = scanseg("train", tmp_path / "recipe.yaml", *options)
+    assert code == 2
+    assert words in stderr

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from scanseg.train.labelled_check import CheckedData
     from scanseg.train.retrain import Retrained
 
-__all__ = ["retrain_model"]
+__all__ = ["checked_labels", "retrain_model"]
 
 
 def retrain_model(
@@ -49,7 +49,7 @@ def retrain_model(
         {"speed": speed}, overrides=tuple(overrides), origin="the options"
     )
     base = load_model(start_from)
-    data = _checked(folder, base.contract, reviewed=reviewed)
+    data = checked_labels(folder, base.contract, reviewed=reviewed)
     say = _say_event if as_json else typer.echo
     say("\n".join(problem_lines(data)))
     if data.errors:
@@ -72,7 +72,8 @@ def retrain_model(
         typer.echo("\n".join(_outcome(result, base.name)))
 
 
-def _checked(folder: Path, contract: ModelContract, *, reviewed: bool) -> CheckedData:
+def checked_labels(folder: Path, contract: ModelContract, *, reviewed: bool) -> CheckedData:
+    """Labelled images of a folder, or what was marked good in a run, with all their problems."""
     from scanseg.train.labelled_check import check_files, check_labelled
 
     is_run = (folder / "run.json").is_file()

@@ -40,8 +40,15 @@ def train(
         typer.Argument(metavar="RECIPE.yaml|DATA", help="A recipe, or labelled images."),
     ],
     output: Annotated[
-        Path, typer.Option("--output", "-o", metavar="OUT", help="Folder of the training run.")
-    ],
+        Path | None,
+        typer.Option("--output", "-o", metavar="OUT", help="Folder of the training run."),
+    ] = None,
+    preview: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="SHEET.png", help="Draw what would be trained on, labels beside it, and end."
+        ),
+    ] = None,
     budget: Annotated[
         str | None, typer.Option(metavar="30m", help="Stop after this time; the best stays.")
     ] = None,
@@ -91,6 +98,16 @@ def train(
     old one is kept when the new one is not better on images held out.
     """
     start_logging(verbose)
+    if preview is not None:
+        from scanseg.cli.preview import draw_preview
+
+        draw_preview(
+            source, preview, start_from=start_from, recipe_file=recipe, reviewed=reviewed,
+            overrides=set_ or (),
+        )  # fmt: skip
+        return
+    if output is None:
+        raise ConfigError("No folder for the training was given.", hint="Add --output FOLDER.")
     budget_s = None if budget is None else seconds_of(budget)
     if source.is_dir():
         if resume:
@@ -105,6 +122,7 @@ def train(
         return
     from scanseg.bundle import load_model
     from scanseg.train import train_recipe
+    from scanseg.train.fit import is_first_process
 
     model = train_recipe(
         source,
@@ -113,5 +131,7 @@ def train(
         resume=resume,
         start_from=load_model(start_from) if start_from else None,
         overrides=tuple(set_ or ()),
+        say=typer.echo,
     )
-    typer.echo(f"{model.name} is trained: {model.folder}")
+    if is_first_process():  # of several that train together
+        typer.echo(f"{model.name} is trained: {model.folder}")

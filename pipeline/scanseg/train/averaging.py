@@ -37,7 +37,7 @@ class _TailAverage(WeightAveraging):
         self, trainer: Trainer, pl_module: SegmentationModule, *rest: Any
     ) -> None:
         """Lightning calls this after each batch."""
+        super().on_train_batch_end(trainer, pl_module, *rest)
         if pl_module.progress < self._start:
             assert self._average_model is not None
-            self._average_model.n_averaged.zero_()  # a mean of none is replaced, not added to
-        super().on_train_batch_end(trainer, pl_module, *rest)
+            self._average_model.n_averaged.zero_()  # so the next weights replace these

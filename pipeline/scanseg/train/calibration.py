@@ -12,7 +12,7 @@ from scanseg.micrograph import FloatImage
 from scanseg.train.labels import IGNORED
 from scanseg.train.task import Patch
 
-__all__ = ["best_threshold", "fit_temperature", "reliability"]
+__all__ = ["best_threshold", "calibration_error", "fit_temperature", "reliability"]
 
 # A temperature is fixed by a tenth of a million pixels already.
 CALIBRATION_PIXELS = 2_000_000
@@ -65,6 +65,18 @@ def reliability(
         if (index == n).any()
     ]
     return np.array(rows)
+
+
+def calibration_error(calibration: NDArray[np.float64]) -> float:
+    """Mean distance of probability and frequency over all pixels, from the rows of reliability.
+
+    Examples
+    --------
+    >>> calibration_error(np.array([[0.1, 0.2, 0.75], [0.9, 0.9, 0.25]]))
+    0.075
+    """
+    stated, frequency, share = calibration.T
+    return float(np.sum(np.abs(stated - frequency) * share) / np.sum(share))
 
 
 def _counted(

@@ -36,10 +36,12 @@ from scanseg.train.averaging import weight_average
 from scanseg.train.calibration import best_threshold, fit_temperature, reliability
 from scanseg.train.card import draw_curves, draw_reliability, write_card
 from scanseg.train.module import SegmentationModule, finished_snapshots
+from scanseg.train.mosaic import draw_mosaic
 from scanseg.train.precision import trainer_precision
 from scanseg.train.progress import OnValidation, Progress
 from scanseg.train.recipe import Recipe, read_recipe
 from scanseg.train.recovery import Recovery
+from scanseg.train.strange_inputs import responses
 from scanseg.train.task import Examples, Patch, task_of
 
 from pytorch_lightning import Trainer, seed_everything  # isort: skip - module.py prepared it
@@ -47,7 +49,7 @@ from pytorch_lightning.callbacks import Callback, EarlyStopping, ModelCheckpoint
 from pytorch_lightning.loggers import CSVLogger, Logger, TensorBoardLogger  # isort: skip
 from pytorch_lightning.utilities import rank_zero_only  # isort: skip
 
-__all__ = ["measured_halo_px", "one_thread", "quiet_lightning", "train_recipe"]
+__all__ = ["is_first_process", "measured_halo_px", "one_thread", "quiet_lightning", "train_recipe"]
 
 log = logging.getLogger(__name__)
 
@@ -117,11 +119,11 @@ def train_recipe(
         raise ConfigError(
             f"A budget of {budget_s:g} s leaves no time to train.", hint="Give more, or none."
         )
-    say = say or log.info
+    say = (say or log.info) if is_first_process() else log.debug
     recipe = read_recipe(path, overrides=overrides)
     parts = _parts(recipe, output, resume=resume)
     patches = task_of(recipe).validation_set()
-    listeners: list[Callback] = [Progress(say)] if _is_first_process() else []
+    listeners: list[Callback] = [Progress(say)] if is_first_process() else []
     if on_validation is not None:
         listeners.append(OnValidation(on_validation))
     networks: list[nn.Module] = []
@@ -139,7 +141,7 @@ def train_recipe(
             )  # fmt: skip
         found, steps = _trained(module, part, patches, listeners)
         networks += found
-    if _is_first_process():
+    if is_first_process():
         network = networks[0] if len(networks) == 1 else Ensemble(networks)
         _export(network, recipe, path.name, patches, output / recipe.name, steps=steps)
     if torch.distributed.is_available() and torch.distributed.is_initialized():
@@ -194,7 +196,7 @@ def _stored(folder: Path) -> Path | None:
     return next((path for path in paths if path.exists()), None)
 
 
-def _is_first_process() -> bool:
+def is_first_process() -> bool:
     """Whether this is the one of several processes that scores and writes."""
     return int(getattr(rank_zero_only, "rank", 0)) == 0
 
@@ -213,13 +215,13 @@ def _trained(
     training = task_of(recipe).patches(range(n_patches))
     folder.mkdir(parents=True, exist_ok=True)
     done = _done_steps(last) if last else 0
-    if _is_first_process():
+    if is_first_process():
         _keep_metrics(folder, before_step=done)
     with quiet_lightning():
         trainer = _trainer(recipe, folder, listeners)
         loaders = _loaders(recipe, training, patches, done, trainer)
         trainer.fit(module, *loaders, ckpt_path=last, weights_only=last is not None)
-    if _is_first_process():
+    if is_first_process():
         draw_curves(_keep_metrics(folder), folder / "curves.png")
     return _kept_networks(module, folder)
 
@@ -441,7 +443,7 @@ def _export(
     """Calibrate on the validation set, and write the bundle."""
     task = task_of(recipe)
     n_members = len(network.members) if isinstance(network, Ensemble) else 1
-    logits = _logits(network, patches)
+    logits = _logits(network, [patch.image for patch in patches])
     temperature = fit_temperature(patches, logits, n_members=n_members)
     probability = [
         foreground_probability(each[None], temperature=temperature, n_members=n_members)[0]
@@ -469,16 +471,27 @@ def _export(
         **task.contract_fields(),
     )
     draw_reliability(calibration, folder.parent / "reliability.png")
-    card = write_card(contract, recipe, task.describe_input(), calibration, steps=steps)
+    draw_mosaic(
+        patches, probability, contract.classes, contract.channels, folder.parent / "mosaic.png",
+        threshold=threshold,
+    )  # fmt: skip
+    strange = responses(
+        lambda images: _logits(network, images),
+        [patch.image for patch in patches],
+        temperature=temperature,
+        threshold=threshold,
+        n_members=n_members,
+    )
+    card = write_card(
+        contract, recipe, task.describe_input(), calibration, steps=steps, responses=strange
+    )
     return save_bundle(folder, contract, network, card=card)
 
 
-def _logits(network: nn.Module, patches: list[Patch]) -> list[FloatImage]:
+def _logits(network: nn.Module, images: list[FloatImage]) -> list[FloatImage]:
     network.eval()
     with torch.inference_mode():
-        return [
-            network(torch.from_numpy(patch.image[None])).float().numpy()[0] for patch in patches
-        ]
+        return [network(torch.from_numpy(image[None])).float().numpy()[0] for image in images]
 
 
 def measured_halo_px(

@@ -56,7 +56,7 @@ def learning_rate_factor(progress: float, settings: Optimisation) -> float:
     if settings.schedule == "steps":
         return float(0.1 ** sum(progress >= fall for fall in FALLS_AT))
     part = min((progress - settings.warmup) / (1.0 - settings.warmup), 1.0)
-    left = {
+    left: dict[str, float] = {
         "cosine": 0.5 * (1.0 + math.cos(math.pi * part)),
         "linear": 1.0 - part,
         "polynomial": (1.0 - part) ** 0.9,  # the power of DeepLab (Chen et al., TPAMI 2018)
