@@ -66,6 +66,8 @@ class Detection:
         Colour of every class but the background.
     collections
         A GeoJSON FeatureCollection for each name of a file in ``task.files``.
+    domain_map
+        Number of the domain of each pixel, int32, shape (height, width); None for atoms.
     model
         Name of the model.
     warnings
@@ -82,6 +84,7 @@ class Detection:
     draw: Draw
     colours: Mapping[str, str]
     collections: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    domain_map: NDArray[Any] | None = None
     model: str = ""
     warnings: tuple[str, ...] = ()
     seconds: Mapping[str, float] = field(default_factory=dict)
@@ -155,6 +158,7 @@ def detected_walls(
         ),
         colours=colours,
         collections={"walls.geojson": walls_geojson(walls, pixel_size_nm=image.pixel_size_nm)},
+        domain_map=walls.domain_map,
         warnings=warnings,
     )
 

@@ -28,7 +28,7 @@ __all__ = ["ImageOutputs", "remove_outputs"]
 
 TABLE_FORMATS = {**ATOM_TABLES, **WALL_TABLES}
 OUTPUT_FILES = re.compile(
-    r"(class_map|probability|uncertainty)\.tif|overlay(_\d+)?\.png|"
+    r"(class_map|probability|uncertainty|domains)\.tif|overlay(_\d+)?\.png|"
     + "|".join(map(re.escape, (*TABLES, *(name for task in TASKS for name in task.files))))
 )
 
@@ -82,6 +82,8 @@ class ImageOutputs:
             self._maps["probability.tif"] = self._map("probability", np.float32, self._classes)
         if "uncertainty" in config.save:
             self._maps["uncertainty.tif"] = self._map("uncertainty", np.float32, ())
+        if "domains" in config.save and found.domain_map is not None:
+            self._maps["domains.tif"] = self._map("domains", np.int32, ())
         self._overlay_frames = _spread(n_frames, config.overlay_frames)
         self._n_added = 0
 
@@ -178,6 +180,8 @@ def _planes(detection: Detection, wanted: set[str]) -> dict[str, list[Any]]:
         planes["probability.tif"] = [_rows_of(plane) for plane in detection.maps.probability]
     if "uncertainty.tif" in wanted:
         planes["uncertainty.tif"] = [_rows_of(detection.maps.uncertainty)]
+    if "domains.tif" in wanted and detection.domain_map is not None:
+        planes["domains.tif"] = [_rows_of(detection.domain_map)]
     return planes
 
 

@@ -24,7 +24,7 @@ __all__ = [
     "setting_lines",
 ]
 
-SavedMap = Literal["probability", "uncertainty"]
+SavedMap = Literal["probability", "uncertainty", "domains"]
 
 
 class MachineConfig(Config):
@@ -40,7 +40,7 @@ class OutputConfig(Config):
     """What is written for every image beside its table and class map."""
 
     save: tuple[SavedMap, ...] = ()
-    """Further maps to keep: probability, uncertainty."""
+    """Further maps to keep: probability, uncertainty, and of scans with walls domains."""
     overlay_px: Annotated[int, Field(ge=64, le=16384)] = 2048
     """Longest side of overlay.png; larger images are reduced."""
     overlay_frames: PositiveInt = 3

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from scanseg.walls.result import Walls
 
-__all__ = ["orientation_rose", "wall_lengths"]
+__all__ = ["line_orientations", "orientation_rose", "wall_lengths"]
 
 # Directions are taken from points so many pixels apart: errors of 0.2 px turn them by 3 degrees.
 SPAN = 5
@@ -83,12 +83,30 @@ def orientation_rose(
         first bin is centred on 0) and ``length``, in nm, or in pixels without a calibration.
         Lengths of a class add up to its total length.
     """
+    return line_orientations(_named_lines(walls), pixel_size_nm=pixel_size_nm, n_bins=n_bins)
+
+
+def line_orientations(
+    lines: Iterable[tuple[str, NDArray[np.float64]]],
+    *,
+    pixel_size_nm: tuple[float, float] | None,
+    n_bins: int = 36,
+) -> DataFrame:
+    """Length of lines by direction, as :func:`orientation_rose` gives it of traced walls.
+
+    Parameters
+    ----------
+    lines
+        Class and points (y, x) in pixels of each, about a pixel apart, shape (N, 2).
+    pixel_size_nm, n_bins
+        As there.
+    """
     from pandas import DataFrame
 
     scale = np.array(pixel_size_nm or (1.0, 1.0))
     middle = 180.0 / n_bins * np.arange(n_bins)
     length_of: dict[str, NDArray[np.float64]] = {}
-    for name, line in _named_lines(walls):
+    for name, line in lines:
         direction_deg, length = _steps(line * scale)
         which = np.rint(direction_deg * n_bins / 180.0).astype(int) % n_bins
         total = length_of.setdefault(name, np.zeros(n_bins))
