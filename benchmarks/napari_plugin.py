@@ -1,4 +1,4 @@
-"""How long the window of the napari plugin waits: docks, segmenting, cancelling, 100,000 atoms.
+"""How long the window of the napari plugin waits: docks, segmenting, training, 100,000 atoms.
 
 Run it on a display, or under ``xvfb-run -a -s "-screen 0 1280x1024x24"``. Wall time and processor
 time of the window's thread are printed; on a machine that does other work as well, the second one
@@ -8,10 +8,14 @@ is what the window itself needs.
 from __future__ import annotations
 
 import argparse
+import tempfile
 import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -86,6 +90,8 @@ def main() -> None:
     """Measure everything in one window."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--skip-segmenting", action="store_true")
+    parser.add_argument("--skip-training", action="store_true")
+    parser.add_argument("--training-s", type=float, default=60, help="how long it is watched")
     options = parser.parse_args()
     warnings.simplefilter("ignore")
     import napari
@@ -99,12 +105,14 @@ def main() -> None:
     viewer.open_sample("scanseg", "stem")
     turn(1)
     widgets = {}
-    for name in ("Segment", "Inspect", "Correct", "Open run"):
+    for name in ("Segment", "Inspect", "Correct", "Retrain", "Open run"):
         with measured(f"dock of {name}", "500"):
             _, widgets[name] = viewer.window.add_plugin_dock_widget("scanseg", name, tabify=True)
         turn(1)
     if not options.skip_segmenting:
         segmenting(viewer, widgets["Segment"])
+    if not options.skip_training:
+        training(viewer, widgets["Retrain"], options.training_s)
     viewer.layers.clear()
     turn()
     colours = {"C": "#38d6ff", "Si": "#ff9f1c"}
@@ -122,27 +130,89 @@ def main() -> None:
     turn(1)
     correct = widgets["Correct"]
     correct.snap_box.setChecked(False)
-    moved = layer.data.copy()
-    moved[500] += 0.5
-    with measured("100,000 atoms: new positions for all", ""):
-        layer.data = moved
-        turn(0)
-    turn(1)
-    # As the mouse does it: what napari needs for a step of the way is napari's.
-    correct._remember()
-    layer.data[500] += 0.5
-    with measured("100,000 atoms: move one, and let go", "50"):
-        correct._settle_moved()
-        turn(0)
-    turn(1)
+    everything, zoom = viewer.camera.center, viewer.camera.zoom
+    dragging(layer, correct, "all in view")
+    viewer.camera.center, viewer.camera.zoom = layer.data[500] * PIXEL_NM, 20 * zoom
+    turn(2)
+    dragging(layer, correct, "60 x 60 in view")
+    viewer.camera.center, viewer.camera.zoom = everything, zoom
+    turn(2)
     with measured("100,000 atoms: undo", ""):
-        correct.undo()
+        correct.editor.undo()
         turn(0)
     with measured("100,000 atoms: next suspect", ""):
         widgets["Inspect"].step(1)
         turn(0)
-    correct._autosave.stop()
+    correct.autosave.forget()
     viewer.close()
+
+
+class MouseEvent:
+    """What napari hands to tools: a wrapper whose contents it changes while the mouse moves."""
+
+    def __init__(self, kind: str, position: Any) -> None:
+        self.__wrapped__: Any = SimpleNamespace(type=kind, position=tuple(position), handled=False)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.__wrapped__, name)
+
+
+def dragging(layer: Any, correct: Any, where: str) -> None:
+    """The longest wait while an atom is dragged, and for the first drawing after it was let go."""
+    from napari.utils.interactions import (
+        mouse_move_callbacks,
+        mouse_press_callbacks,
+        mouse_release_callbacks,
+    )
+
+    correct.editor.start_moving()
+    turn(1)
+    start = layer.data[500].copy()
+    places = [start + 0.1 * step for step in range(10)]
+    worst: dict[str, tuple[float, float]] = {}
+
+    def act(what: str, callbacks: Any, kind: str, place: Any) -> None:
+        wall, cpu = time.perf_counter(), time.thread_time()
+        callbacks(layer, MouseEvent(kind, layer.data_to_world(place)))
+        turn(0)
+        took = time.perf_counter() - wall, time.thread_time() - cpu
+        worst[what] = max(worst.get(what, (0.0, 0.0)), took)
+
+    act("taken", mouse_press_callbacks, "mouse_press", start)
+    for place in places:
+        act("moved", mouse_move_callbacks, "mouse_move", place)
+    act("let go", mouse_release_callbacks, "mouse_release", places[-1])
+    assert np.allclose(layer.data[500], places[-1])
+    for what, (wall, cpu) in worst.items():
+        print(f"{f'one of 100,000, {where}: {what}':<44} {1e3 * wall:8.0f} {1e3 * cpu:8.0f}   50")
+    since = time.monotonic()
+    wall, cpu = stalls(lambda: layer.visible or time.monotonic() > since + 20)
+    name = f"one of 100,000, {where}: all drawn again"
+    print(f"{name:<44} {1e3 * wall:8.0f} {1e3 * cpu:8.0f}   (when the hand rests)")
+    turn(2)
+
+
+def training(viewer: Any, widget: Any, seconds: float) -> None:
+    """The largest stall while a network is trained on the sample, then how quickly it is gone."""
+    from scanseg.napari_plugin.calibration import like
+
+    with tempfile.TemporaryDirectory() as folder:
+        widget.use_folder(Path(folder) / "corrected")
+        if widget.layer_choice.layer is None:  # nothing was segmented: any labels will do
+            rows, columns = (12.0 * each.ravel() for each in np.mgrid[1:9, 1:9])
+            axes = like(viewer.layers[0])
+            viewer.add_points(np.column_stack([rows, columns]), name="atoms", **axes)
+        widget.add()
+        widget.train()
+        job, ends = widget._job, time.monotonic() + seconds
+        wall, cpu = stalls(lambda: time.monotonic() > ends or not job.is_running)
+        assert job.is_running, widget.status.text()
+        steps = len(widget.curve.lines.get(0, ()))
+        name = f"longest stall while training ({steps} steps)"
+        print(f"{name:<44} {1e3 * wall:8.0f} {1e3 * cpu:8.0f}   50")
+        with measured("cancel a training", "1000"):
+            widget.cancel()
+        assert not job.folder.exists()
 
 
 def segmenting(viewer: object, widget: object) -> None:

@@ -12,10 +12,13 @@ import warnings
 from collections.abc import Callable, Iterator
 from importlib.util import find_spec, module_from_spec, spec_from_file_location
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
+
+from scanseg.runs.settings import RunSettings
 
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLES = ROOT / "sample_data"
@@ -63,8 +66,10 @@ def napari_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     before = {name: os.environ.get(name) for name in ("NAPARI_CONFIG", "XDG_CACHE_HOME")}
     os.environ["NAPARI_CONFIG"] = str(home / "settings.yaml")
     os.environ["SCANSEG_RECOVERY"] = str(home / "recovery")
+    os.environ["SCANSEG_DATA"] = str(home / "data")
     yield home
     os.environ.pop("SCANSEG_RECOVERY")
+    os.environ.pop("SCANSEG_DATA")
     for name, value in before.items():
         if value is None:
             os.environ.pop(name, None)
@@ -145,5 +150,78 @@ def run_folder(run_tools: ModuleType, tmp_path_factory: pytest.TempPathFactory) 
     run_tools.write_tiff(images / "stem.tif", run_tools.spots())
     run_tools.write_scan(images / "scan.tif")
     (images / "broken.tif").write_bytes(b"II*\0 no more than that")
-    run_tools.Bench(images, place / "out").run(run_tools.both_kinds())
+    settings = RunSettings.from_settings({"output": {"save": ["domains"]}})
+    run_tools.Bench(images, place / "out").run(run_tools.both_kinds(), settings=settings)
     return place / "out"
+
+
+@pytest.fixture
+def by_role() -> Callable[[Any], dict[str, Any]]:
+    """The layers of a viewer by what they are."""
+    from scanseg.napari_plugin.viewing import facts_of
+
+    return lambda viewer: {facts_of(layer).get("role"): layer for layer in viewer.layers}
+
+
+@pytest.fixture
+def shown(
+    viewer: Any, run_folder: Path, by_role: Callable[[Any], dict[str, Any]]
+) -> Callable[[str], dict[str, Any]]:
+    """Shows an image of the run; returns its layers by what they are."""
+
+    def show(name: str) -> dict[str, Any]:
+        from scanseg.napari_plugin.reading import RunView
+        from scanseg.napari_plugin.viewing import show_layers
+
+        show_layers(viewer, RunView(run_folder).layers(name), slot="run")
+        return by_role(viewer)
+
+    return show
+
+
+@pytest.fixture
+def units_agree(viewer: Any) -> Callable[[], bool]:
+    """Whether all layers have the same units, and napari knows them."""
+
+    def agree() -> bool:
+        units = {tuple(map(str, layer.units[-2:])) for layer in viewer.layers}
+        return len(units) == 1
+
+    return agree
+
+
+@pytest.fixture
+def drag() -> Callable[..., None]:
+    """Drags the mouse over a layer from place to place, in pixels of the layer."""
+    from napari.utils.interactions import (
+        mouse_move_callbacks,
+        mouse_press_callbacks,
+        mouse_release_callbacks,
+    )
+
+    def act(layer: Any, *places: Any) -> None:
+        tell = (mouse_press_callbacks, *[mouse_move_callbacks] * (len(places) - 1))
+        kinds = ("mouse_press", *["mouse_move"] * (len(places) - 1))
+        for callbacks, kind, place in zip(tell, kinds, places, strict=True):
+            callbacks(layer, _event(kind, layer.data_to_world(place)))
+        mouse_release_callbacks(layer, _event("mouse_release", layer.data_to_world(places[-1])))
+
+    return act
+
+
+class _Event:
+    """What napari hands to its tools: a wrapper whose contents it changes while the mouse moves."""
+
+    def __init__(self, **given: Any) -> None:
+        self.__wrapped__: Any = SimpleNamespace(**given)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.__wrapped__, name)
+
+
+def _event(kind: str, position: Any) -> _Event:
+    return _Event(
+        type=kind, position=tuple(position), pos=np.zeros(2), modifiers=(), handled=False,
+        is_dragging=kind == "mouse_move", dims_displayed=[0, 1], view_direction=None,
+        dims_point=[0, 0], up_direction=None, button=1,
+    )  # fmt: skip

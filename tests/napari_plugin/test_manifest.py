@@ -11,7 +11,9 @@ import npe2
 import pytest
 
 import scanseg.napari_plugin
+from scanseg.napari_plugin.plugin_settings import DEFAULTS, engine_settings
 from scanseg.readers import image_suffixes
+from scanseg.runs.settings import RunSettings
 
 MANIFEST = Path(scanseg.napari_plugin.__file__).parent / "napari.yaml"
 
@@ -28,8 +30,20 @@ def test_manifest_is_valid(manifest):
         "Segment",
         "Inspect",
         "Correct",
+        "Retrain",
         "Open run",
     }
+
+
+def test_settings_are_those_of_the_manifest(manifest):
+    stated = {
+        group: {name: each.default for name, each in found.properties.items()}
+        for group, found in manifest.contributions.configurations.items()
+    }
+    assert stated == DEFAULTS
+    settings = RunSettings()
+    assert {name: getattr(settings.machine, name) for name in stated["engine"]} == stated["engine"]
+    assert engine_settings() == ()
 
 
 def test_installed_plugin_is_found():

@@ -16,11 +16,7 @@ from scanseg.napari_plugin.content import atom_layer, wall_layer
 from scanseg.napari_plugin.inspection import InspectWidget
 from scanseg.napari_plugin.open_run import OpenRunWidget
 from scanseg.napari_plugin.reading import RunView, get_reader
-from scanseg.napari_plugin.viewing import facts_of, show_layers
-
-
-def by_role(viewer):
-    return {facts_of(layer).get("role"): layer for layer in viewer.layers}
+from scanseg.napari_plugin.viewing import show_layers
 
 
 def test_run_is_sorted_by_doubt_and_tells_failures(run_folder):
@@ -31,7 +27,7 @@ def test_run_is_sorted_by_doubt_and_tells_failures(run_folder):
     assert get_reader(str(run_folder)) is not None
 
 
-def test_images_of_a_run_replace_each_other(viewer, run_folder):
+def test_images_of_a_run_replace_each_other(viewer, run_folder, by_role):
     read = get_reader(str(run_folder))
     for data, given, kind in read(str(run_folder)):
         viewer.add_layer(Layer.create(data, given, kind))
@@ -59,9 +55,8 @@ def test_images_of_a_run_replace_each_other(viewer, run_folder):
     assert list(viewer.layers) == shown  # the same layers, not new ones
 
 
-def test_inspecting_goes_from_suspect_to_suspect(viewer, run_folder, tmp_path):
-    show_layers(viewer, RunView(run_folder).layers("stem.tif"), slot="run")
-    atoms = by_role(viewer)["atoms"]
+def test_inspecting_goes_from_suspect_to_suspect(viewer, shown):
+    atoms = shown("stem.tif")["atoms"]
     atoms.features.loc[7, "probability"] = 0.2
     atoms.features.loc[3, "fit_ok"] = False
     widget = InspectWidget(viewer)
@@ -83,18 +78,29 @@ def test_inspecting_goes_from_suspect_to_suspect(viewer, run_folder, tmp_path):
     atoms.selected_data = set()
     widget._show_selection()
     assert widget.rows.rowCount() == len(atoms.data)
-    widget.save_figure(tmp_path / "histogram.svg")
-    assert (tmp_path / "histogram.svg").stat().st_size > 1000
 
 
-def test_walls_are_inspected_too(viewer, run_folder):
-    show_layers(viewer, RunView(run_folder).layers("scan.tif"), slot="run")
+def test_walls_are_inspected_too(viewer, shown):
+    walls = shown("scan.tif")["walls"]
     widget = InspectWidget(viewer)
     widget.step(1)
-    assert len(by_role(viewer)["walls"].selected_data) == 1
-    widget.column.setCurrentText("length_nm")
-    assert widget.column.currentText() == "length_nm"
+    assert len(walls.selected_data) == 1
+    widget.figures.choice.setCurrentText("length_nm")
+    assert widget.figures.choice.currentText() == "length_nm"
     widget.deleteLater()
+
+
+def test_domains_lie_on_the_scan_with_their_table(shown, run_folder, units_agree):
+    domains = shown("scan.tif")["domains"]
+    table = pd.read_csv(run_folder / "scan.tif" / "domains.csv")
+    counted = np.bincount(np.asarray(domains.data).ravel())
+    np.testing.assert_array_equal(counted[1:], table["area_px"])
+    np.testing.assert_allclose(domains.features["area_nm2"][1:], table["area_nm2"])
+    colours = [domains.colormap.color_dict[number] for number in table["domain"]]
+    # Upright walls: up, down, up.
+    assert list(table["polarity"].abs()) == [1, 1, 1]
+    assert not np.allclose(colours[0], colours[1])
+    assert units_agree()
 
 
 def test_image_without_objects_shows_empty_layers(viewer):

@@ -21,6 +21,7 @@ __all__ = [
     "atom_layer",
     "class_map_layer",
     "colours_of",
+    "domain_layer",
     "image_layers",
     "map_layer",
     "spacing_px",
@@ -37,6 +38,12 @@ MARK_OF_SPACING = 0.45
 WALL_WIDTH_PX = 1.2
 UNKNOWN_COLOUR = "#ffffff"
 CONTRAST_PERCENTILES = (0.2, 99.8)
+# By polarity; domains of one polarity that touch are seldom of one shade.
+DOMAIN_COLOURS = {
+    1: ("#e07a5f", "#f2a48f", "#c2553a"),
+    -1: ("#3d7ea6", "#7fb2d0", "#235a7d"),
+    0: ("#9a9a9a", "#bdbdbd", "#777777"),
+}
 
 
 def image_layers(image: Micrograph | Stack, *, path: Path, name: str = "") -> list[LayerTuple]:
@@ -123,6 +130,49 @@ def class_map_layer(
     )
 
 
+def domain_layer(
+    domain_map: NDArray[Any],
+    domains: pd.DataFrame,
+    axes: Mapping[str, Any],
+    *,
+    name: str,
+    facts: Mapping[str, Any],
+) -> LayerTuple:
+    """Domains, each with the row of its table, coloured by polarity.
+
+    Parameters
+    ----------
+    domain_map
+        Number of the domain of each pixel, shape (H, W) or (T, H, W).
+    domains
+        Table of domains; of a movie only the map is shown, since each frame counts anew.
+    axes, name, facts
+        As for the class map.
+    """
+    import pandas as pd
+
+    rows = domains.rename(columns={"domain": "index"})
+    if domain_map.ndim > 2:
+        rows = rows.drop_duplicates("index").loc[:, ["index"]]
+    polarity = dict(zip(rows["index"], rows.get("polarity", rows["index"] * 0), strict=True))
+    colours = {
+        int(number): DOMAIN_COLOURS[int(sign)][int(number) % 3] for number, sign in polarity.items()
+    }
+    background = pd.DataFrame({"index": [0]})
+    return (
+        np.array(domain_map, np.int32),
+        {
+            "name": f"{name} domains",
+            "features": pd.concat([background, rows], ignore_index=True),
+            "colormap": {None: "transparent", 0: "transparent", **colours},
+            "opacity": 0.4,
+            "metadata": {KEY: {**facts, "role": "domains"}},
+            **axes,
+        },
+        "labels",
+    )
+
+
 def map_layer(
     data: NDArray[Any], axes: Mapping[str, Any], *, name: str, role: str, facts: Mapping[str, Any]
 ) -> LayerTuple:
@@ -162,7 +212,7 @@ def atom_layer(
         Colour of each class.
     """
     columns = ["y_px", "x_px"] if len(axes["scale"]) == 2 else ["frame", "y_px", "x_px"]
-    position = atoms[columns].to_numpy(np.float64)
+    position = np.array(atoms[columns], np.float64)  # its own: atoms are moved in place
     return (
         position,
         {
@@ -203,7 +253,7 @@ def wall_layer(
     features = walls.reset_index(drop=True)
     features["probability"] = [float(lines[key]["probability"].mean()) for key in keys]
     return (
-        [lines[key][columns].to_numpy(np.float64) for key in keys],
+        [np.array(lines[key][columns], np.float64) for key in keys],
         {
             "name": f"{name} walls",
             "shape_type": "path",

@@ -1,23 +1,19 @@
-"""``scanseg predict`` in a process of its own: the window goes on, and cancel means kill."""
+"""``scanseg predict`` for a layer: what it is asked, and the job that does it."""
 
 from __future__ import annotations
 
-import json
 import shlex
 import shutil
-import sys
 import tempfile
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from qtpy.QtCore import QObject, QProcess, QProcessEnvironment, Signal
+from qtpy.QtCore import QObject, Signal
+
+from scanseg.napari_plugin.process import Command
 
 __all__ = ["Job", "Request"]
-
-# What a process may say on stderr and is kept for the message to the user.
-KEPT_ERROR_BYTES = 4000
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +27,7 @@ class Request:
     model
         Name or folder; None leaves the choice to the kind of the file.
     save
-        Further maps: probability, uncertainty.
+        Further maps: probability, uncertainty, domains.
     settings
         Dotted settings as ``a.b=value``.
     """
@@ -81,28 +77,20 @@ class Job(QObject):
     finished = Signal(object)
     failed = Signal(str)
 
-    def __init__(self, request: Request, *, scratch: Path | None = None) -> None:
+    def __init__(self, request: Request) -> None:
         super().__init__()
         self.request = request
-        self._folder = scratch or Path(tempfile.mkdtemp(prefix="scanseg-napari-"))
-        self._output = self._folder / "out"
-        self._pending = b""
-        self._errors = b""
+        self._folder = Path(tempfile.mkdtemp(prefix="scanseg-napari-"))
         self._image_error = ""
-        self._cancelled = False
-        self._process = QProcess()
-        environment = QProcessEnvironment.systemEnvironment()
-        environment.insert("MPLBACKEND", "Agg")  # not the one of this window
-        self._process.setProcessEnvironment(environment)
-        self._process.readyReadStandardOutput.connect(self._read_events)
-        self._process.readyReadStandardError.connect(self._read_errors)
-        self._process.finished.connect(self._end)
-        self._process.errorOccurred.connect(self._not_started)
+        self._command = Command()
+        self._command.told.connect(self._take)
+        self._command.ended.connect(self._finish)
+        self._command.failed.connect(self._fail)
 
     @property
     def is_running(self) -> bool:
         """Whether the process is there."""
-        return bool(self._process.state() != QProcess.ProcessState.NotRunning)
+        return self._command.is_running
 
     @property
     def folder(self) -> Path:
@@ -111,60 +99,36 @@ class Job(QObject):
 
     def start(self) -> None:
         """Start the process; returns at once."""
-        arguments = ["-m", "scanseg.cli", *self.request.arguments(str(self._output))]
-        self._process.start(sys.executable, [*arguments, "--events", "jsonl", "--quiet"])
+        self._command.start([*self.request.arguments(str(self._output)), "--quiet"])
 
     def cancel(self) -> None:
         """Kill the process; nothing it has written is left.
 
         Results lie in a temporary folder, so there is nothing that an orderly end would save.
         """
-        self._cancelled = True
-        if self.is_running:
-            self._process.kill()
-            self._process.waitForFinished(1000)
+        self._command.kill()
         self._clean()
 
-    def _read_events(self) -> None:
-        self._pending += bytes(self._process.readAllStandardOutput())
-        *lines, self._pending = self._pending.split(b"\n")
-        for line in lines:
-            try:
-                event = json.loads(line)
-            except ValueError:
-                continue
-            if event.get("event") == "frame":
-                self.progressed.emit(int(event["frame"]) + 1, int(event["n_frames"]))
-            elif event.get("event") == "image" and event.get("status") != "done":
-                words = (event.get("error") or event["status"], event.get("hint") or "")
-                self._image_error = " ".join(words).strip()
+    @property
+    def _output(self) -> Path:
+        return self._folder / "out"
 
-    def _read_errors(self) -> None:
-        said = self._errors + bytes(self._process.readAllStandardError())
-        self._errors = said[-KEPT_ERROR_BYTES:]
+    def _take(self, event: dict[str, Any]) -> None:
+        if event.get("event") == "frame":
+            self.progressed.emit(int(event["frame"]) + 1, int(event["n_frames"]))
+        elif event.get("event") == "image" and event.get("status") != "done":
+            words = (event.get("error") or event["status"], event.get("hint") or "")
+            self._image_error = " ".join(words).strip()
 
-    def _not_started(self, error: Any) -> None:
-        if error == QProcess.ProcessError.FailedToStart and not self._cancelled:
-            self._clean()
-            self.failed.emit(f"Python could not be started: {self._process.errorString()}")
-
-    def _end(self, code: int, status: Any) -> None:
-        self._read_events()
-        self._read_errors()
+    def _finish(self) -> None:
         try:
-            if self._cancelled:
-                return
-            if code == 0 and status == QProcess.ExitStatus.NormalExit:
-                self.finished.emit(self._output)
-            else:
-                self.failed.emit(self._image_error or self._last_error(code))
+            self.finished.emit(self._output)
         finally:
             self._clean()
 
-    def _last_error(self, code: int) -> str:
-        lines = [line for line in self._errors.decode(errors="replace").splitlines() if line]
-        told: Sequence[str] = [line for line in lines if line.startswith("Error: ")] or lines[-1:]
-        return told[-1].removeprefix("Error: ") if told else f"it ended with exit code {code}"
+    def _fail(self, reason: str) -> None:
+        self._clean()
+        self.failed.emit(self._image_error or reason)
 
     def _clean(self) -> None:
         shutil.rmtree(self._folder, ignore_errors=True)

@@ -16,6 +16,7 @@ from scanseg.napari_plugin.content import (
     LayerTuple,
     atom_layer,
     class_map_layer,
+    domain_layer,
     image_layers,
     map_layer,
     wall_layer,
@@ -180,6 +181,9 @@ def result_layers(
     class_map = _pixels(folder / "class_map.tif")
     if class_map.ndim == ndim:
         layers.append(class_map_layer(class_map, axes, name=name, classes=classes, facts=facts))
+    if (folder / "domains.tif").is_file():
+        domains, table = _pixels(folder / "domains.tif"), _table(folder / "domains.csv")
+        layers.append(domain_layer(domains, table, axes, name=name, facts=facts))
     if task == "walls":
         tables = _table(folder / "walls.csv"), _table(folder / "wall_points.csv")
         layers.append(wall_layer(*tables, axes, name=name, colours=colours, facts=facts))

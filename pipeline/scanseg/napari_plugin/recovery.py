@@ -13,7 +13,7 @@ import numpy as np
 
 __all__ = ["Corrections", "discard", "load", "place_of", "store"]
 
-# The data of a layer (points, or a list of lines) and its features.
+# The data of a layer (points, a list of lines, or rows of a map) and its features.
 Corrections = tuple[Any, Any]
 COLUMN = "column "
 
@@ -28,7 +28,7 @@ def store(key: str, data: Any, features: Any) -> None:
     """Write corrections, at once or not at all."""
     path = place_of(key)
     path.parent.mkdir(parents=True, exist_ok=True)
-    lines = [np.asarray(each, float) for each in data]
+    lines = [np.asarray(each) for each in data]
     lengths = [len(line) if line.ndim == 2 else 1 for line in lines]
     width = np.atleast_2d(lines[0]).shape[1] if lines else 2
     flat = np.concatenate([np.atleast_2d(line) for line in lines] or [np.empty((0, width))])

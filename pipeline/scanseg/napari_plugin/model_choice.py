@@ -1,0 +1,96 @@
+"""A box that lists models: those that ship, those that were trained here, any other folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+from weakref import WeakSet
+
+from qtpy.QtWidgets import QComboBox, QFileDialog, QWidget
+
+from scanseg.napari_plugin.own_models import own_models
+
+__all__ = ["AUTOMATIC", "ModelChoice", "offer_models"]
+
+AUTOMATIC = "chosen by the image"
+OTHER = "other folder …"
+_BROWSE = ""
+
+
+class ModelChoice(QComboBox):
+    """Models to choose from.
+
+    Parameters
+    ----------
+    automatic
+        Whether the choice may be left to the kind of the image.
+    """
+
+    def __init__(self, *, automatic: bool, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._automatic = automatic
+        self._added: list[Path] = []
+        self.refill()
+        self.activated.connect(self._browse)
+        _OPEN.add(self)
+
+    @property
+    def chosen(self) -> str | None:
+        """Name of a model that ships, or the folder of another one; None leaves it to the image."""
+        return self.currentData() or None
+
+    def choose(self, model: str | None) -> None:
+        """Choose a model by its name or folder; one that is not listed is added."""
+        if model is not None and self.findData(model) < 0:
+            self._added.append(Path(model))
+            self.refill()
+        self.setCurrentIndex(max(0, self.findData(model)))
+
+    def refill(self) -> None:
+        """List what there is now; what was chosen stays chosen if it still exists."""
+        from scanseg.bundle import model_names
+
+        kept = self.currentData()
+        self.blockSignals(True)
+        self.clear()
+        if self._automatic:
+            self.addItem(AUTOMATIC, None)
+        for name in model_names():
+            self.addItem(name, name)
+        for folder in dict.fromkeys((*own_models(), *self._added)):
+            if folder.is_dir():
+                self.addItem(folder.name, str(folder))
+        self.addItem(OTHER, _BROWSE)
+        self.setCurrentIndex(max(0, self.findData(kept)))
+        self.blockSignals(False)
+
+    def _browse(self, *_: Any) -> None:
+        if self.currentData() != _BROWSE:
+            return
+        self.setCurrentIndex(0)
+        folder = QFileDialog.getExistingDirectory(self, "Folder of a model")
+        if folder:
+            self.choose(folder)
+
+
+_OPEN: WeakSet[ModelChoice] = WeakSet()
+
+
+def offer_models(*, choose: str | None, instead_of: str | None) -> None:
+    """List models anew in all widgets; what had chosen one takes another instead.
+
+    Parameters
+    ----------
+    choose
+        The model to take, name or folder.
+    instead_of
+        Whoever has chosen this one, or leaves the choice to the image, takes the other.
+    """
+    for each in list(_OPEN):
+        try:
+            had = each.chosen
+            each.refill()
+            if each._automatic and had in (None, instead_of):
+                each.choose(choose)
+        except RuntimeError:  # its dock was closed
+            _OPEN.discard(each)
