@@ -114,6 +114,12 @@ except SystemExit:
     assert loaded_after(show_help, "torch albumentations openvino numba pandas scipy") == []
 
 
+def test_opening_a_network_tells_nobody():
+    # OpenVINO would send an event to its maker, and keep a number in the user's home folder.
+    opened = "from scanseg.bundle.onnx_network import cpu_has_bf16; cpu_has_bf16()"
+    assert loaded_after(opened, "openvino openvino_telemetry") == ["openvino"]
+
+
 def test_version_is_stated_once_everywhere(project):
     version = project["project"]["version"]
     changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")

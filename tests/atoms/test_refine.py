@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 from scanseg.atoms import Refinement, refine_columns
+from scanseg.atoms.refine import refine_strips
 from scanseg.evaluate import cramer_rao_bound_px
+from scanseg.simulate.imaging import render_columns
 
 SHAPE = (150, 131)
 
@@ -295,3 +297,29 @@ def test_wrong_arguments_are_refused():
         refine_columns(
             np.ones((9, 9)), np.zeros((1, 2)), spacing_px=3, class_index=np.zeros(2, int)
         )
+
+
+def test_strips_of_a_large_image_tell_the_same():
+    rng = np.random.default_rng(4)
+    shape = (560, 300)
+    truth = square_lattice(shape, 6.0, rng)  # too many columns to be fitted at once
+    peak = rng.uniform(200, 400, len(truth))
+    light = render_columns(shape, truth, peak, 1.4, np.zeros(shape[0]))
+    image = rng.poisson(30 + light)
+    start = truth + rng.normal(0, 0.3, truth.shape)
+    start = np.concatenate([start, [[250.0, -3.0], [-2.0, 9.0], [570.0, 20.0]]])  # not on a pixel
+    start = start[np.argsort(start[:, 0])]
+    config = Refinement(tile_px=240)
+    whole = refine_columns(image, start, spacing_px=6.0, config=config)
+    parts = list(refine_strips(image, start, spacing_px=6.0, config=config))
+    assert [place.start for place, _ in parts] == [0, parts[0][0].stop]
+    assert parts[-1][0].stop == len(start)
+    for name in ("position_px", "position_err_px", "background", "inside", "fit_ok", "at_edge"):
+        joined = np.concatenate([getattr(columns, name) for _, columns in parts])
+        np.testing.assert_array_equal(joined, getattr(whole, name))
+
+
+def test_strips_want_columns_from_top_to_bottom(crystal):
+    _, image, start = crystal
+    with pytest.raises(ValueError, match="sorted from top to bottom"):
+        list(refine_strips(image, start[::-1], spacing_px=10.0))

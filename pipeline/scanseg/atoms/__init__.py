@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from scanseg.atoms.find import Candidates, find_columns
     from scanseg.atoms.refine import RefinedColumns, refine_columns
     from scanseg.atoms.settings import AtomConfig, Detection, Refinement
-    from scanseg.atoms.table import find_atoms
+    from scanseg.atoms.table import find_atom_strips, find_atoms
 
 __all__ = [
     "AtomConfig",
@@ -20,6 +20,7 @@ __all__ = [
     "Detection",
     "RefinedColumns",
     "Refinement",
+    "find_atom_strips",
     "find_atoms",
     "find_columns",
     "refine_columns",
@@ -31,6 +32,7 @@ _HOMES = {
     "Detection": "settings",
     "RefinedColumns": "refine",
     "Refinement": "settings",
+    "find_atom_strips": "table",
     "find_atoms": "table",
     "find_columns": "find",
     "refine_columns": "refine",

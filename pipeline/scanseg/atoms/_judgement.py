@@ -32,8 +32,13 @@ def blank(start: FloatArray, inside: Mask, sigma_px: float) -> RefinedColumns:
     )
 
 
-def accept(columns: RefinedColumns, scene: Scene, pilot: Pilot, fit: Fit) -> None:
-    """Write the columns of a fitted tile into the table, those that pass as refined."""
+def accept(
+    columns: RefinedColumns, scene: Scene, pilot: Pilot, fit: Fit, *, first: int = 0
+) -> None:
+    """Write the columns of a fitted tile into the table, those that pass as refined.
+
+    The table begins with the column ``first`` of the scene.
+    """
     config, patch = scene.config, fit.patch
     count = len(fit.y)
     chi2, better, variance = np.zeros(count), np.zeros(count), np.zeros((count, 3))
@@ -82,7 +87,8 @@ def accept(columns: RefinedColumns, scene: Scene, pilot: Pilot, fit: Fit) -> Non
             & (chi2 < config.max_misfit * _typical(chi2))
         )
     ok &= ~_merged(fit)
-    own = patch.member[patch.core]
+    start = scene.start[patch.member[patch.core]]
+    own = patch.member[patch.core] - first
     good = ok[patch.core]
     columns.position_px[own[good]] = (position + patch.corner)[patch.core][good]
     columns.position_err_px[own[good]] = error[patch.core][good, 1:]
@@ -91,7 +97,7 @@ def accept(columns: RefinedColumns, scene: Scene, pilot: Pilot, fit: Fit) -> Non
     columns.residual[own] = chi2[patch.core]
     columns.fit_ok[own] = good
     fitted = (position + patch.corner)[patch.core]
-    columns.inside[own] = _of_the_image(scene, scene.start[own], fitted, good)
+    columns.inside[own] = _of_the_image(scene, start, fitted, good)
     columns.n_iterations[own] = fit.steps
     level = _interpolate(fit.nodes, position / fit.pitch)
     columns.background[own] = scene.level + scene.contrast * level[patch.core]

@@ -12,6 +12,7 @@ from scanseg.atoms import _joint_fit, _windows
 from scanseg.atoms._columns import FloatArray
 from scanseg.atoms._scene import Scene, Tile
 from scanseg.atoms.settings import Refinement
+from scanseg.mapped import let_go
 from scanseg.micrograph import FloatImage, Mask
 
 # A start within half a spacing of the border may be the flank of a column outside of the image (a
@@ -111,6 +112,7 @@ def cut(scene: Scene, tile: Tile, window: int) -> Patch | None:
     data, used = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
     inner = (slice(pad, -pad), slice(pad, -pad))
     values = scene.image[top:bottom, left:right] - np.float32(scene.level)
+    let_go(scene.image)
     _windows.cover(used[inner], start[:, 0] - pad, start[:, 1] - pad, reach)
     if scene.valid is not None:
         used[inner] *= scene.valid[top:bottom, left:right]

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scanseg.atoms.settings import Detection
 from scanseg.inference import Prediction
 from scanseg.inference.peaks import find_peaks
+from scanseg.mapped import let_go
 
 __all__ = ["Candidates", "find_columns"]
 
@@ -60,6 +61,7 @@ def find_columns(result: Prediction, *, config: Detection | None = None) -> Cand
         stop = min(start + BAND_ROWS, height)
         top, bottom = max(start - margin, 0), min(stop + margin, height)
         band = result.foreground[:, top:bottom].astype(np.float32) / np.float32(255)
+        let_go(result.foreground)
         position, probability = find_peaks(
             band.sum(0) if n_classes > 1 else band[0],
             threshold=config.threshold or _threshold(result),
@@ -75,11 +77,11 @@ def find_columns(result: Prediction, *, config: Detection | None = None) -> Cand
         pixel = np.clip(pixel - [top, 0], 0, np.array(band.shape[1:]) - 1)
         at_peak = band[:, pixel[:, 0], pixel[:, 1]]
         winner = at_peak.argmax(0)
-        found.append(position)
+        found.append(result.grid.to_image(position))
         classes.append((winner + 1).astype(np.uint8))
         certainty.append(at_peak[winner, np.arange(len(winner))])
     return Candidates(
-        result.grid.to_image(np.concatenate(found)),
+        np.concatenate(found),
         np.concatenate(classes),
         np.concatenate(certainty),
     )

@@ -8,7 +8,8 @@ reach the Poisson limit and an image with gain and offset gives the same positio
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +18,10 @@ from scanseg.atoms._columns import FloatArray, Noise, RefinedColumns
 from scanseg.atoms.settings import Refinement
 from scanseg.micrograph import Mask, RealImage
 
-__all__ = ["Noise", "RefinedColumns", "refine_columns"]
+if TYPE_CHECKING:
+    from scanseg.atoms._scene import Scene
+
+__all__ = ["Noise", "RefinedColumns", "refine_columns", "refine_strips"]
 
 
 def refine_columns(
@@ -60,23 +64,64 @@ def refine_columns(
     of a column outside. Such columns take part, because their light falls on their neighbours, and
     are told by `inside`.
     """
-    from scanseg.atoms._judgement import accept, blank, finished
     from scanseg.atoms._pilot import fit_pilot
-    from scanseg.atoms._scene import Scene, class_numbers, on_a_pixel
-    from scanseg.atoms._tiles import fit_tiles
+    from scanseg.atoms._tiles import fit_at_once, fit_tiles
 
-    config = config or Refinement()
+    scene = _scene(image, start_px, class_index, spacing_px, valid, config)
+    pilot = fit_pilot(scene) if len(scene.order) else None
+    if pilot is None or pilot.whole is not None:
+        return fit_at_once(scene, pilot)
+    return fit_tiles(scene, pilot)
+
+
+def refine_strips(
+    image: RealImage,
+    start_px: FloatArray,
+    *,
+    class_index: NDArray[np.integer[Any]] | None = None,
+    spacing_px: float,
+    valid: Mask | None = None,
+    config: Refinement | None = None,
+) -> Iterator[tuple[slice, RefinedColumns]]:
+    """The same as :func:`refine_columns` a strip at a time, from the top of the image.
+
+    Parameters
+    ----------
+    start_px
+        Start positions, sorted from top to bottom.
+    image, class_index, spacing_px, valid, config
+        As there.
+
+    Yields
+    ------
+    place, columns
+        Which of the start positions, and what is known of them. All of a small image come at once.
+    """
+    from scanseg.atoms._pilot import fit_pilot
+    from scanseg.atoms._tiles import fit_at_once, fit_strips
+
+    scene = _scene(image, start_px, class_index, spacing_px, valid, config)
+    if np.any(np.diff(scene.start[:, 0]) < 0):
+        raise ValueError("start_px must be sorted from top to bottom to be refined in strips")
+    pilot = fit_pilot(scene) if len(scene.order) else None
+    if pilot is None or pilot.whole is not None:
+        yield slice(0, len(scene.start)), fit_at_once(scene, pilot)
+    else:
+        yield from fit_strips(scene, pilot)
+
+
+def _scene(
+    image: RealImage,
+    start_px: FloatArray,
+    class_index: NDArray[np.integer[Any]] | None,
+    spacing_px: float,
+    valid: Mask | None,
+    config: Refinement | None,
+) -> Scene:
+    from scanseg.atoms._scene import Scene, class_numbers
+
     start = np.asarray(start_px, np.float64).reshape(-1, 2)
     if not (math.isfinite(spacing_px) and spacing_px > 0):
         raise ValueError(f"spacing_px must be a positive length, not {spacing_px}")
     kind = class_numbers(class_index, len(start))
-    scene = Scene.of(image, valid, start, kind, spacing_px, config)
-    columns = blank(start, on_a_pixel(start, scene.shape), config.start_width * spacing_px)
-    if not len(scene.order):
-        return finished(columns, scene, None)
-    pilot = fit_pilot(scene)
-    if pilot.whole is not None:
-        accept(columns, scene, pilot, pilot.whole)
-    else:
-        fit_tiles(columns, scene, pilot)
-    return finished(columns, scene, pilot)
+    return Scene.of(image, valid, start, kind, spacing_px, config or Refinement())

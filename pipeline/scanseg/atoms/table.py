@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
-from scanseg.atoms.find import find_columns
-from scanseg.atoms.refine import refine_columns
+from scanseg.atoms.find import Candidates, find_columns
+from scanseg.atoms.refine import RefinedColumns, refine_strips
 from scanseg.atoms.settings import AtomConfig
 from scanseg.inference import Prediction
-from scanseg.micrograph import Mask
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-__all__ = ["find_atoms"]
-
-Value = TypeVar("Value", bound=np.generic)
+__all__ = ["find_atom_strips", "find_atoms"]
 
 
 def find_atoms(result: Prediction, *, config: AtomConfig | None = None) -> DataFrame:
@@ -47,52 +44,66 @@ def find_atoms(result: Prediction, *, config: AtomConfig | None = None) -> DataF
     centre the fit finds more than 4 % of the spacing outside, and what could not be fitted on the
     outermost pixels (see `inside` of :class:`scanseg.atoms.RefinedColumns`).
     """
-    from pandas import Categorical, DataFrame, Index
+    from pandas import concat
 
+    strips = list(find_atom_strips(result, config=config))
+    return strips[0] if len(strips) == 1 else concat(strips, ignore_index=True)
+
+
+def find_atom_strips(
+    result: Prediction, *, config: AtomConfig | None = None
+) -> Iterator[DataFrame]:
+    """The table of :func:`find_atoms` in parts, from the top of the image to the bottom.
+
+    What is known of a column takes a hundred bytes, and an image of 32,768² has ten million.
+    """
     config = config or AtomConfig()
     candidates = find_columns(result, config=config.detection)
-    spacing_px = result.spacing.spacing_px if result.spacing else _model_spacing_px(result)
-    refined = refine_columns(
+    n_atoms = 0
+    for place, refined in refine_strips(
         result.image.data,
         candidates.position_px,
         class_index=candidates.class_index,
-        spacing_px=spacing_px,
+        spacing_px=result.spacing.spacing_px if result.spacing else _model_spacing_px(result),
         config=config.refinement,
-    )
+    ):
+        strip = _as_table(result, candidates, place, refined, first=n_atoms)
+        n_atoms += len(strip)
+        yield strip
+
+
+def _as_table(
+    result: Prediction, candidates: Candidates, place: slice, refined: RefinedColumns, *, first: int
+) -> DataFrame:
+    """Those of some columns that belong to the image, numbered from ``first``."""
+    from pandas import Categorical, DataFrame, Index
+
     kept = refined.inside
-    y_px, x_px = _those(kept, refined.position_px).T
-    y_err_px, x_err_px = _those(kept, refined.position_err_px).T
+    y_px, x_px = refined.position_px[kept].T
+    y_err_px, x_err_px = refined.position_err_px[kept].T
     size = result.image.pixel_size_nm or (np.nan, np.nan)
     names = Index(result.model.contract.class_names[1:])
     return DataFrame(
         {
-            "atom": np.arange(len(y_px)),
+            "atom": np.arange(first, first + len(y_px)),
             "y_px": y_px,
             "x_px": x_px,
             "y_nm": y_px * size[0],
             "x_nm": x_px * size[1],
             "class": Categorical.from_codes(
-                _those(kept, candidates.class_index) - 1, categories=names
+                candidates.class_index[place][kept] - 1, categories=names
             ),
-            "probability": _those(kept, candidates.probability),
+            "probability": candidates.probability[place][kept],
             "y_err_px": y_err_px,
             "x_err_px": x_err_px,
-            "amplitude": _those(kept, refined.amplitude),
-            "sigma_px": _those(kept, refined.sigma_px),
-            "background": _those(kept, refined.background),
-            "at_edge": _those(kept, refined.at_edge),
-            "fit_ok": _those(kept, refined.fit_ok),
+            "amplitude": refined.amplitude[kept],
+            "sigma_px": refined.sigma_px[kept],
+            "background": refined.background[kept],
+            "at_edge": refined.at_edge[kept],
+            "fit_ok": refined.fit_ok[kept],
         },
         copy=False,
     )
-
-
-def _those(kept: Mask, values: NDArray[Value]) -> NDArray[Value]:
-    """Rows that are kept, moved together in place: millions of them are not held twice."""
-    count = int(kept.sum())
-    if count < len(kept):
-        values[:count] = values[kept]
-    return values[:count]
 
 
 def _model_spacing_px(result: Prediction) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 from numpy.typing import ArrayLike
 
@@ -30,6 +31,7 @@ def predict(
     grid: Grid | None = None,
     config: InferenceConfig = _PLAIN,
     engine: Engine | None = None,
+    scratch: Path | None = None,
 ) -> Prediction:
     """Apply a trained network to an image.
 
@@ -49,6 +51,8 @@ def predict(
         Tiles and augmentation.
     engine
         What computes; opened for this call when None, so pass one when predicting many images.
+    scratch
+        Folder for maps that are too large for the memory; by default that of temporary files.
 
     Raises
     ------
@@ -81,7 +85,7 @@ def predict(
         intensity = replace(intensity, dark_columns=measured.signal.has_dark_columns)
     if found is None:
         source = counts_source(measured.data, grid, intensity, contract)
-        found = segment(source, grid, engine, contract, config=config)
+        found = segment(source, grid, engine, contract, config=config, scratch=scratch)
     return Prediction(
         image=measured,
         model=model,

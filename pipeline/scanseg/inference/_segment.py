@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,7 @@ from scanseg.bundle.probability import as_bytes, member_probability
 from scanseg.inference.engines import Engine
 from scanseg.inference.settings import InferenceConfig
 from scanseg.inference.tiles import Tile, plan_tiles
+from scanseg.mapped import empty, let_go
 from scanseg.micrograph import FloatImage, RealImage
 from scanseg.preprocess import Grid, IntensityRange, Window, normalise, resample_window
 
@@ -56,6 +58,7 @@ def counts_source(
 
     def window_of(window: Window) -> FloatImage:
         sampled = resample_window(data, grid, window, intensity)
+        let_go(data)
         return normalise(sampled, intensity, normalisation)[None]
 
     return window_of
@@ -83,11 +86,13 @@ def segment(
     contract: ModelContract,
     *,
     config: InferenceConfig,
+    scratch: Path | None = None,
 ) -> Segmentation:
     """Probabilities of an image on a grid.
 
-    Memory beside the result: two tiles of float32, whatever the size of the image. Two threads take
-    turns, so that one prepares its tile while the network computes that of the other.
+    Memory beside the result: two tiles of float32, whatever the size of the image; a large result
+    lies in a file. Two threads take turns, so that one prepares its tile while the network computes
+    that of the other.
 
     Parameters
     ----------
@@ -101,6 +106,8 @@ def segment(
         Promises of the model.
     config
         Tiles and augmentation.
+    scratch
+        Folder for a result that is too large for the memory.
     """
     tiles = plan_tiles(
         grid,
@@ -110,8 +117,10 @@ def segment(
     )
     symmetries = SYMMETRIES[config.augment]
     result = Segmentation(
-        np.empty((len(contract.classes) - 1, *grid.shape), np.uint8),
-        np.empty(grid.shape, np.uint8) if len(symmetries) * contract.members > 1 else None,
+        empty((len(contract.classes) - 1, *grid.shape), np.uint8, folder=scratch),
+        empty(grid.shape, np.uint8, folder=scratch)
+        if len(symmetries) * contract.members > 1
+        else None,
     )
 
     def compute(batch: tuple[Tile, ...]) -> None:
@@ -122,6 +131,9 @@ def segment(
             result.foreground[(..., *tile.kept_of_grid)] = as_bytes(probability[index][kept])
             if result.spread is not None and spread is not None:
                 result.spread[tile.kept_of_grid] = as_bytes(spread[index][kept])
+        let_go(result.foreground)
+        if result.spread is not None:
+            let_go(result.spread)
 
     batches = list(_batches(tiles, config.batch_tiles))
     if len(batches) == 1:

@@ -12,6 +12,7 @@ from PIL import Image
 
 from scanseg.bundle import Model
 from scanseg.inference.sampling import Spacing
+from scanseg.mapped import let_go
 from scanseg.micrograph import FloatImage, Micrograph
 from scanseg.preprocess import Grid, IntensityRange
 
@@ -132,7 +133,9 @@ def _on_image(plane: NDArray[np.uint8], grid: Grid, start: int, stop: int) -> Fl
     if not 0 <= start < stop <= height:
         raise ValueError(f"rows {start} to {stop} of an image of {height}")
     if grid.shape == grid.image_shape:
-        return plane[start:stop].astype(np.float32)
+        rows = plane[start:stop].astype(np.float32)
+        let_go(plane)
+        return rows
     scale = grid.scale[0]
     margin = int(np.ceil(max(1.0, scale))) + 1
     top = max(int(start * scale) - margin, 0)
@@ -144,5 +147,6 @@ def _on_image(plane: NDArray[np.uint8], grid: Grid, start: int, stop: int) -> Fl
         min(stop * scale - top, float(bottom - top)),
     )
     part = Image.fromarray(plane[top:bottom].astype(np.float32))
+    let_go(plane)
     resized = part.resize((width, stop - start), Image.Resampling.BILINEAR, box=box)
     return np.asarray(resized, np.float32)

@@ -17,6 +17,7 @@ from scipy import ndimage
 
 from scanseg.contract import Normalisation
 from scanseg.errors import ScansegError
+from scanseg.mapped import is_mapped, let_go
 from scanseg.micrograph import FloatImage, RealImage
 
 __all__ = ["IntensityRange", "measure_range", "normalise", "repair"]
@@ -91,7 +92,14 @@ def _sample(data: RealImage) -> FloatImage:
         (number * step % 1.0 * length).astype(np.intp)
         for step, length in zip(PLANE_STEPS, data.shape, strict=True)
     )
-    return np.asarray(data[row, column], np.float32)
+    sample = np.empty(SAMPLED_PIXELS, np.float32)
+    # Every pixel of a mapped file brings 64 kB with it.
+    at_once = 1024 if is_mapped(data) else SAMPLED_PIXELS
+    for start in range(0, SAMPLED_PIXELS, at_once):
+        part = slice(start, start + at_once)
+        sample[part] = data[row[part], column[part]]
+        let_go(data)
+    return sample
 
 
 def normalise(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from scanseg.mapped import let_go
 from scanseg.micrograph import FloatImage, Micrograph, RealImage
 
 if TYPE_CHECKING:
@@ -89,6 +90,7 @@ def _block_mean(data: RealImage, factor: int) -> FloatImage:
     for row in range(height):
         strip = data[row * factor : (row + 1) * factor, : width * factor]
         reduced[row] = strip.reshape(factor, width, factor).mean(axis=(0, 2), dtype=np.float32)
+        let_go(data)
     return reduced
 
 
