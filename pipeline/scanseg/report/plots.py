@@ -220,19 +220,30 @@ def _ticks(axes: _Axes, names: Sequence[str]) -> str:
             for n, name in enumerate(names)
         ]
     else:
-        low, high = axes.x
-        for share, anchor in ((0.03, "start"), (0.5, "middle"), (0.97, "end")):
-            at = low + share * (high - low)
-            value = 10**at if axes.log_x else at
-            parts.append(
-                f'<text x="{axes.place_x(value):.0f}" y="{base + 15}" text-anchor="{anchor}">'
-                f"{value:.3g}</text>"
-            )
-    low, high = axes.y
-    for share in (0.05, 0.5, 0.95):
-        value = low + share * (high - low)
-        parts.append(
-            f'<text x="{LEFT - 4}" y="{axes.place_y(value) + 4:.0f}" text-anchor="end">'
-            f"{value:.3g}</text>"
-        )
+        places = [10.0**at for at in _marks(*axes.x)] if axes.log_x else _marks(*axes.x)
+        parts += [
+            f'<text x="{axes.place_x(value):.0f}" y="{base + 15}" text-anchor="middle">'
+            f"{value:.6g}</text>"
+            for value in places
+        ]
+    parts += [
+        f'<text x="{LEFT - 4}" y="{axes.place_y(value) + 4:.0f}" text-anchor="end">'
+        f"{value:.6g}</text>"
+        for value in _marks(*axes.y)
+    ]
     return "".join(parts)
+
+
+def _marks(low: float, high: float) -> list[float]:
+    """Round numbers in a range, two to five of them.
+
+    Examples
+    --------
+    >>> _marks(0.93, 0.98)
+    [0.94, 0.96, 0.98]
+    """
+    rough = (high - low) / 4
+    power = 10.0 ** math.floor(math.log10(rough))
+    step = next(each * power for each in (1, 2, 5, 10) if each * power >= rough * 0.999)
+    first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
+    return [round(n * step, 12) for n in range(first, last + 1)]
