@@ -99,6 +99,16 @@ def test_members_and_flips_are_views_alike(wall_model, engine):
     np.testing.assert_allclose(found.spread / 255, spread, atol=ROUNDED + 1e-3)
 
 
+def test_rows_are_not_made_columns(wall_model, engine):
+    image = scan()
+    flips, dihedral = (
+        predict(image, wall_model, engine=engine, config=InferenceConfig(augment=augment))
+        for augment in ("flips", "dihedral")
+    )
+    np.testing.assert_array_equal(dihedral.foreground, flips.foreground)
+    np.testing.assert_array_equal(dihedral.spread, flips.spread)
+
+
 def test_tiles_equal_the_whole_scan(wall_model, engine):
     image = scan(shape=(151, 213))
     whole = predict(image, wall_model, engine=engine)

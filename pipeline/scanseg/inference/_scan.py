@@ -42,6 +42,9 @@ def predict_scan(
     planes = scan_planes(channels)
     grid = Grid(scan.shape, scan.shape)
     contract = model.contract
+    if config.augment == "dihedral":
+        # Quarter turns would make columns of rows, along which alone an instrument jumps.
+        config = config.model_copy(update={"augment": "flips"})
     found = segment(planes_source(planes), grid, engine, contract, config=config)
     # Class by class in bytes: their sum does not fit into one.
     foreground = found.foreground.sum(0, dtype=np.uint16).astype(np.float32) / np.float32(255)

@@ -19,4 +19,4 @@ class InferenceConfig(Config):
     batch_tiles: PositiveInt = 1
     """Tiles at once; more than one helps only with small tiles on a GPU."""
     augment: Literal["none", "flips", "dihedral"] = "none"
-    """Average over 4 flips, or over 8 flips and rotations; costs as many times more."""
+    """Average over 4 flips, or 8 flips and turns (scans: 4); takes as many times longer."""
