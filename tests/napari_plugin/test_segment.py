@@ -14,6 +14,7 @@ from napari.layers import Image
 from qtpy.QtCore import QCoreApplication, QEvent
 
 import scanseg
+from scanseg.cli.view import open_viewer
 from scanseg.napari_plugin.calibration import spatial
 from scanseg.napari_plugin.engine import Request
 from scanseg.napari_plugin.pixels import canvas_size, image_of
@@ -220,12 +221,8 @@ def test_closing_the_window_ends_the_process(display, napari_home, wait, small_i
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of napari and what it loads
-        import napari
-
-        other = napari.Viewer(show=False)
-        show_layers(other, read_image(small_image), slot="image")
-        widget = SegmentWidget(other)
-        other.window.add_dock_widget(widget, name="Segment")
+        other = open_viewer(small_image, show=False)
+        widget = other.window.dock_widgets["Segment (scanseg)"]
         widget.segment()
         job = widget._job
         wait(lambda: job.is_running)

@@ -35,6 +35,15 @@ def mixed(bench, tools):
     return bench
 
 
+def test_the_map_of_domains_is_kept_where_it_is_asked_for(mixed, tools):
+    settings = RunSettings.from_settings({"output": {"save": ["domains"]}})
+    mixed.run(tools.both_kinds(), settings=settings)
+    domains = tifffile.imread(mixed.output / "a_scan.tif" / "domains.tif")
+    table = pd.read_csv(mixed.output / "a_scan.tif" / "domains.csv")
+    np.testing.assert_array_equal(np.bincount(domains.ravel())[1:], table["area_px"])
+    assert not (mixed.output / "b" / "spots.tif" / "domains.tif").exists()
+
+
 def test_files_and_numbers_of_a_scan(bench, tools):
     tools.write_scan(bench.images / "scan.tif")
     result = bench.run(tools.both_kinds())

@@ -44,13 +44,13 @@ def open_viewer(path: Path, *, show: bool = True) -> object:
     from napari.layers import Layer
 
     from scanseg.napari_plugin.reading import read_path
+    from scanseg.napari_plugin.viewing import show_scale_bar
 
     layers = read_path(path)  # first: a mistake must not leave an empty window
     viewer = napari.Viewer(show=show, title=f"scanseg {path.name}")
     for data, attributes, kind in layers:
         viewer.add_layer(Layer.create(data, attributes, kind))
-    scale_bar = getattr(getattr(viewer, "canvas", None), "overlays", viewer).scale_bar
-    scale_bar.visible = True
+    show_scale_bar(viewer)
     is_run = any("run" in layer.metadata["scanseg"] for layer in viewer.layers)
     names = ("Open run", "Inspect") if is_run else ("Segment",)
     for name in names:

@@ -25,6 +25,7 @@ from scanseg.napari_plugin.figure_panel import FigurePanel
 from scanseg.napari_plugin.layer_choice import LayerChoice
 from scanseg.napari_plugin.pixels import canvas_size
 from scanseg.napari_plugin.table_model import TableModel, cell_text
+from scanseg.napari_plugin.viewing import show_scale_bar
 
 __all__ = ["InspectWidget"]
 
@@ -70,6 +71,7 @@ class InspectWidget(DockContent):
         self.previous_button.clicked.connect(partial(self.step, -1))
         self.table.clicked.connect(self._show_clicked)
         self._bind_keys()
+        show_scale_bar(napari_viewer)
         self._take_layer(self.layer_choice.layer)
 
     def release(self) -> None:

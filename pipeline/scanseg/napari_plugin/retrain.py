@@ -18,7 +18,6 @@ from qtpy.QtWidgets import (
     QLabel,
     QListWidget,
     QListWidgetItem,
-    QProgressBar,
     QPushButton,
     QSpinBox,
     QTableWidget,
@@ -28,7 +27,7 @@ from qtpy.QtWidgets import (
 )
 
 from scanseg.napari_plugin.curve import LossCurve
-from scanseg.napari_plugin.docking import DockContent
+from scanseg.napari_plugin.docking import DockContent, still_progress_bar
 from scanseg.napari_plugin.layer_choice import LayerChoice
 from scanseg.napari_plugin.model_choice import ModelChoice, offer_models
 from scanseg.napari_plugin.own_models import accept_model, free_name, home_of_data, remove_model
@@ -82,8 +81,7 @@ class RetrainWidget(DockContent):
         self.train_button = QPushButton("Train")
         self.cancel_button = QPushButton("Cancel")
         self.copy_button = QPushButton("Copy command")
-        self.progress = QProgressBar()
-        self.progress.setVisible(False)
+        self.progress = still_progress_bar()
         self.curve = LossCurve()
         self.table = QTableWidget(0, 3)
         self.table.setHorizontalHeaderLabels(("figure", "before", "after"))

@@ -16,7 +16,6 @@ from qtpy.QtWidgets import (
     QFormLayout,
     QHBoxLayout,
     QLabel,
-    QProgressBar,
     QPushButton,
     QVBoxLayout,
     QWidget,
@@ -24,7 +23,7 @@ from qtpy.QtWidgets import (
 
 from scanseg.napari_plugin.calibration import like
 from scanseg.napari_plugin.content import LayerTuple
-from scanseg.napari_plugin.docking import DockContent
+from scanseg.napari_plugin.docking import DockContent, still_progress_bar
 from scanseg.napari_plugin.engine import Job, Request
 from scanseg.napari_plugin.layer_choice import LayerChoice
 from scanseg.napari_plugin.model_choice import ModelChoice
@@ -61,8 +60,7 @@ class SegmentWidget(DockContent):
         self.cancel_button.setEnabled(False)
         self.copy_button = QPushButton("Copy command")
         self.save_button = QPushButton("Save recipe…")
-        self.progress = QProgressBar()
-        self.progress.setVisible(False)
+        self.progress = still_progress_bar()
         self.status = QLabel("")
         self.status.setWordWrap(True)
         self.status.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)

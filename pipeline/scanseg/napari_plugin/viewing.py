@@ -7,7 +7,7 @@ from typing import Any
 
 from scanseg.napari_plugin.content import KEY, LayerTuple
 
-__all__ = ["facts_of", "image_layer_of", "partner_layers", "show_layers"]
+__all__ = ["facts_of", "image_layer_of", "partner_layers", "show_layers", "show_scale_bar"]
 
 # Adding 20,000 points takes 1.1 s and new data 0.06 s.
 UPDATED = {
@@ -49,6 +49,12 @@ def image_layer_of(viewer: Any, layer: Any) -> Any | None:
     visible = [each for each in same if each.visible]
     chosen = named or visible or same or images[-1:]
     return chosen[0] if chosen else None
+
+
+def show_scale_bar(viewer: Any) -> None:
+    """Let the canvas say how long things are; napari 0.9 has moved it."""
+    canvas = getattr(viewer, "canvas", None)
+    getattr(canvas, "overlays", viewer).scale_bar.visible = True
 
 
 def show_layers(viewer: Any, layers: Iterable[LayerTuple], *, slot: str) -> list[Any]:
