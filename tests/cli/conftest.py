@@ -123,7 +123,7 @@ def scanseg(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str])
 
     finder = _helpers().SpotFinder()
     for command in (folder_run, watch):
-        monkeypatch.setattr(command, "open_processor", lambda model, settings: finder)
+        monkeypatch.setattr(command, "open_processor", lambda model, settings, **_: finder)
 
     def call(*arguments: object) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", ["scanseg", *map(str, arguments)])

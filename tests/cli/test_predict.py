@@ -306,7 +306,7 @@ def test_a_channel_called_by_a_number_is_text(scanseg, images, out):
 def both(scanseg, images, tools, monkeypatch):
     """The command line with a model for each modality, and a scan among the images."""
     monkeypatch.setattr(
-        "scanseg.cli.folder_run.open_processor", lambda model, settings: tools.both_kinds()
+        "scanseg.cli.folder_run.open_processor", lambda model, settings, **_: tools.both_kinds()
     )
     tools.write_scan(images / "c_scan.tif")
     return scanseg

@@ -83,3 +83,16 @@ def test_a_usual_image_is_drawn_in_a_moment():
         _picture((512, 512), positions, spacing_px=18, pixel_size_nm=(0.02, 0.02))
     # 10 ms on a free core, and a factor of 10 for a busy one.
     assert (time.process_time() - started) / 5 < 0.1
+
+
+def test_tables_in_parts_give_the_same_picture():
+    rng = np.random.default_rng(9)
+    atoms = pd.DataFrame(rng.uniform(5, 85, (60, 2)), columns=["y_px", "x_px"])
+    atoms["class"] = pd.Categorical.from_codes(np.arange(60) % 2, categories=list(CLASSES))
+    atoms["fit_ok"] = np.arange(60) % 7 > 0
+    image = Micrograph(rng.poisson(50, (90, 100)).astype(np.uint16))
+    # Of the first part no atom is a dopant.
+    parts = [atoms[atoms["class"] == "column"], atoms[atoms["class"] == "dopant"]]
+    pictures = [draw_atoms(image, each, colours=CLASSES) for each in (atoms, parts, iter(parts))]
+    for picture in pictures[1:]:
+        np.testing.assert_array_equal(np.asarray(picture), np.asarray(pictures[0]))

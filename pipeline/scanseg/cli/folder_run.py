@@ -46,7 +46,7 @@ def predict_folder(
     as_json: bool = False,
 ) -> RunResult | None:
     """Plan a run, show the plan, run it; None where there is nothing to do."""
-    processor = open_processor(model, settings)
+    processor = open_processor(model, settings, scratch=output)
     # Before the output folder exists, so that a mistyped path leaves no trace.
     if not find_inputs(inputs, output=output).files:
         _say_nothing_found(inputs)

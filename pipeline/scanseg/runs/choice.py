@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from scanseg.errors import ScansegError
@@ -82,16 +83,21 @@ class ByModality:
         return model(image)
 
 
-def open_processor(model: str | None, settings: RunSettings) -> Processor:
-    """Load a model by name or folder; without one, those that ship, for each modality one."""
+def open_processor(
+    model: str | None, settings: RunSettings, *, scratch: Path | None = None
+) -> Processor:
+    """Load a model by name or folder; without one, those that ship, for each modality one.
+
+    What is too large for the memory goes to a file in ``scratch``, or where temporary files go.
+    """
     from scanseg.bundle import load_model, model_names
 
     if model is not None:
-        return ModelProcessor(load_model(model), settings, named=True)
+        return ModelProcessor(load_model(model), settings, named=True, scratch=scratch)
     shipped = model_names()
     return ByModality(
         {
-            modality: ModelProcessor(load_model(name), settings, named=False)
+            modality: ModelProcessor(load_model(name), settings, named=False, scratch=scratch)
             for modality, name in DEFAULT_MODELS.items()
             if modality == "STEM" or name in shipped
         }

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scanseg.micrograph import FloatImage, Micrograph
+from scanseg.runs.parts import TableParts, parts_of
 from scanseg.runs.tasks import ATOMS, WALLS, Task
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ class Detection:
     maps
         The prediction.
     tables
-        A table for each name of a file in ``task.tables``.
+        A table for each name of a file in ``task.tables``, in parts where it is large.
     n_objects
         How many were found.
     numbers
@@ -78,7 +79,7 @@ class Detection:
 
     task: Task
     maps: Maps
-    tables: Mapping[str, pd.DataFrame]
+    tables: Mapping[str, pd.DataFrame | TableParts]
     n_objects: int
     numbers: Mapping[str, float | None]
     draw: Draw
@@ -93,7 +94,7 @@ class Detection:
 def detected_atoms(
     image: Micrograph,
     maps: Maps,
-    atoms: pd.DataFrame,
+    atoms: pd.DataFrame | TableParts,
     *,
     colours: Mapping[str, str],
     spacing_px: float | None,
@@ -110,6 +111,16 @@ def detected_atoms(
     """
     from scanseg.report import draw_atoms
 
+    def draw(*, longest_px: int, title: str) -> Image:
+        return draw_atoms(
+            image,
+            parts_of(atoms),
+            colours=colours,
+            spacing_px=spacing_px,
+            longest_px=longest_px,
+            title=title,
+        )
+
     if spacing_px is not None and not np.isfinite(spacing_px):
         spacing_px = None
     size = image.pixel_size_nm
@@ -124,7 +135,7 @@ def detected_atoms(
             "spacing_nm": None if spacing_nm is None else round(spacing_nm, 6),
             "n_atoms": len(atoms),
         },
-        draw=partial(draw_atoms, image, atoms, colours=colours, spacing_px=spacing_px),
+        draw=draw,
         colours=colours,
         warnings=warnings,
     )

@@ -19,6 +19,7 @@ from scanseg.micrograph import Micrograph
 from scanseg.report import ATOM_TABLES, WALL_TABLES, append_table, write_png
 from scanseg.runs.detection import Detection
 from scanseg.runs.manifest import content_checksum
+from scanseg.runs.parts import parts_of
 from scanseg.runs.plan import InputFile
 from scanseg.runs.settings import OutputConfig
 from scanseg.runs.tasks import TABLES, TASKS
@@ -100,14 +101,15 @@ class ImageOutputs:
     def add(self, index: int, detection: Detection) -> None:
         """Write what was found in a frame."""
         for name, file in self._tables.items():
-            append_table(
-                file,
-                detection.tables[name],
-                format=TABLE_FORMATS[name],
-                image=self._file.name,
-                frame=index,
-                header=self._n_added == 0,
-            )
+            for part in parts_of(detection.tables[name]):
+                append_table(
+                    file,
+                    part,
+                    format=TABLE_FORMATS[name],
+                    image=self._file.name,
+                    frame=index,
+                    header=file.tell() == 0,
+                )
         for name, collection in detection.collections.items():
             joined = self._collections.setdefault(name, {**collection, "features": []})
             joined["features"] += [

@@ -5,12 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from scanseg.errors import ScansegError
 from scanseg.micrograph import Micrograph
 from scanseg.runs.detection import Detection, detected_atoms, detected_walls
 from scanseg.runs.failures import StageError
+from scanseg.runs.parts import gathered
 from scanseg.runs.settings import RunSettings
 from scanseg.runs.tasks import ATOMS, WALLS
 
@@ -54,12 +56,17 @@ class ModelProcessor:
         The settings of the run.
     named
         Whether the model was named by the user.
+    scratch
+        Folder for what is too large for the memory; by default that of temporary files.
     """
 
-    def __init__(self, model: Model, settings: RunSettings, *, named: bool) -> None:
+    def __init__(
+        self, model: Model, settings: RunSettings, *, named: bool, scratch: Path | None = None
+    ) -> None:
         self._model = model
         self._settings = settings
         self._named = named
+        self._scratch = scratch
         self._engine: Engine | None = None
         self.checksum = model.sha256
 
@@ -100,13 +107,18 @@ class ModelProcessor:
         started = time.perf_counter()
         try:
             prediction = predict(
-                image, self._model, config=self._settings.inference, engine=self._engine
+                image,
+                self._model,
+                config=self._settings.inference,
+                engine=self._engine,
+                scratch=self._scratch,
             )
         except Exception as error:
             raise StageError("predict") from error
         predicted = time.perf_counter()
         try:
-            found = FINDERS[self._model.contract.task](prediction, self._settings, self.colours)
+            finder = FINDERS[self._model.contract.task]
+            found = finder(prediction, self._settings, self.colours, self._scratch)
         except Exception as error:
             raise StageError("find") from error
         seconds = {"predict": predicted - started, "find": time.perf_counter() - predicted}
@@ -126,14 +138,17 @@ class ModelProcessor:
 
 
 def _find_atoms(
-    prediction: Prediction, settings: RunSettings, colours: Mapping[str, str]
+    prediction: Prediction,
+    settings: RunSettings,
+    colours: Mapping[str, str],
+    scratch: Path | None,
 ) -> Detection:
-    from scanseg.atoms import find_atoms
+    from scanseg.atoms import find_atom_strips
 
     return detected_atoms(
         prediction.image,
         prediction,
-        find_atoms(prediction, config=settings.atoms),
+        gathered(find_atom_strips(prediction, config=settings.atoms), scratch),
         colours=colours,
         spacing_px=None if prediction.spacing is None else prediction.spacing.spacing_px,
         warnings=tuple(prediction.warnings),
@@ -141,7 +156,10 @@ def _find_atoms(
 
 
 def _find_walls(
-    prediction: Prediction, settings: RunSettings, colours: Mapping[str, str]
+    prediction: Prediction,
+    settings: RunSettings,
+    colours: Mapping[str, str],
+    scratch: Path | None,
 ) -> Detection:
     from scanseg.walls import trace_walls
 

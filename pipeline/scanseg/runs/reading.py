@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from scanseg.errors import NotRecognised, ScansegError
+from scanseg.mapped import LARGE_BYTES, is_mapped
 from scanseg.micrograph import Micrograph, Stack
 from scanseg.runs.checks import check_image
 from scanseg.runs.collect import Frame
@@ -104,7 +105,7 @@ class Reading:
         finally:
             self._budget.release(size)
         if isinstance(image, Micrograph):
-            n_bytes = sum(each.data.nbytes for each in image.channels().values())
+            n_bytes = _bytes_of(image)
             self._say_if_large(file, n_bytes)
             self._budget.add(n_bytes)
             yield self._checked(
@@ -180,6 +181,14 @@ def _note(path: Path) -> str:
 
     note = sidecar_of(path)
     return content_checksum(note) if note.is_file() else ""
+
+
+def _bytes_of(image: Micrograph) -> int:
+    """Memory that an image takes; of one that lies in a file, what is computed from it does."""
+    return sum(
+        min(each.data.size, LARGE_BYTES) if is_mapped(each.data) else each.data.nbytes
+        for each in image.channels().values()
+    )
 
 
 def _since(started: float) -> float:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from scanseg.micrograph import Micrograph
 from scanseg.report.canvas import LegendEntry, annotate, grey_canvas, on_canvas, rgb
-from scanseg.report.marks import Mark, stamp
+from scanseg.report.marks import Mark, stamp_all
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,7 +27,7 @@ SMALLEST_SIDE_PX = 400  # smaller pictures are enlarged
 
 def draw_atoms(
     image: Micrograph,
-    atoms: pd.DataFrame,
+    atoms: pd.DataFrame | Iterable[pd.DataFrame],
     *,
     colours: Mapping[str, str],
     spacing_px: float | None = None,
@@ -39,8 +41,8 @@ def draw_atoms(
     image
         What was measured.
     atoms
-        One row an atom: ``y_px, x_px, class`` and, where known, ``fit_ok``. Atoms whose fit failed
-        are crosses in magenta.
+        One row an atom: ``y_px, x_px, class`` and, where known, ``fit_ok``; or such tables one
+        after the other. Atoms whose fit failed are crosses in magenta.
     colours
         Colour of a class as "#rrggbb".
     spacing_px
@@ -55,11 +57,14 @@ def draw_atoms(
     picture
         RGB. Images with narrow spacings are enlarged by a whole number.
     """
+    from pandas import DataFrame
+
     spacing_px = spacing_px if spacing_px and np.isfinite(spacing_px) else None
     scale = _canvas_scale(image.shape, spacing_px, longest_px)
     canvas = grey_canvas(image.data, scale)
-    legend = _draw_marks(canvas, image.shape, atoms, colours, spacing_px)
-    return annotate(canvas, image, _caption(image, len(atoms), title, spacing_px), legend)
+    parts = [atoms] if isinstance(atoms, DataFrame) else atoms
+    legend, n_atoms = _draw_marks(canvas, image.shape, parts, colours, spacing_px)
+    return annotate(canvas, image, _caption(image, n_atoms, title, spacing_px), legend)
 
 
 def _canvas_scale(shape: tuple[int, int], spacing_px: float | None, longest_px: int) -> float:
@@ -75,37 +80,69 @@ def _canvas_scale(shape: tuple[int, int], spacing_px: float | None, longest_px: 
 def _draw_marks(
     canvas: NDArray[np.uint8],
     shape: tuple[int, int],
-    atoms: pd.DataFrame,
+    parts: Iterable[pd.DataFrame],
     colours: Mapping[str, str],
     spacing_px: float | None,
-) -> list[LegendEntry]:
-    """Draw all atoms; return the legend with the number of each class."""
-    if not len(atoms):
-        return []
+) -> tuple[list[LegendEntry], int]:
+    """Draw all atoms; return the legend with the number of each class, and that of all."""
     scale = np.array(canvas.shape[:2]) / np.array(shape)
     ring, cross = _mark_sizes(spacing_px, float(scale.mean()), min(canvas.shape[:2]))
-    ok = atoms["fit_ok"].to_numpy(bool) if "fit_ok" in atoms else np.ones(len(atoms), bool)
+    # What is drawn of an atom takes a quarter of its row in the table.
+    marks = [_Marks.of(part, scale) for part in parts]
+    numbers = sum((part.numbers for part in marks), Counter[str]())
     legend: list[LegendEntry] = []
-    for name in dict.fromkeys([*colours, *sorted(map(str, atoms["class"].unique()))]):
-        chosen = (atoms["class"] == name).to_numpy(bool)
-        if chosen.any():
+    for name in dict.fromkeys([*colours, *sorted(numbers)]):
+        if numbers[name]:
             colour = colours.get(name, "#ffd23f")
-            legend.append(LegendEntry(f"{name} {chosen.sum():,}", colour))
-            stamp(canvas, _places(atoms, chosen & ok, scale), ring, rgb(colour))
-    if not ok.all():
-        legend.append(LegendEntry(f"not fitted {(~ok).sum():,}", FLAGGED_COLOUR, "cross"))
-        stamp(canvas, _places(atoms, ~ok, scale), cross, rgb(FLAGGED_COLOUR))
-    return legend
+            legend.append(LegendEntry(f"{name} {numbers[name]:,}", colour))
+            stamp_all(canvas, (part.fitted(name) for part in marks), ring, rgb(colour))
+    if n_not_fitted := sum(int((~part.ok).sum()) for part in marks):
+        legend.append(LegendEntry(f"not fitted {n_not_fitted:,}", FLAGGED_COLOUR, "cross"))
+        not_fitted = (part.places[~part.ok] for part in marks)
+        stamp_all(canvas, not_fitted, cross, rgb(FLAGGED_COLOUR))
+    return legend, numbers.total()
 
 
-def _places(
-    atoms: pd.DataFrame, chosen: NDArray[np.bool_], scale: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Positions of the chosen atoms on the canvas, shape (n, 2)."""
-    places = np.empty((int(chosen.sum()), 2))
-    for axis, name in enumerate(("y_px", "x_px")):
-        places[:, axis] = atoms[name].to_numpy(np.float64)[chosen]
-    return on_canvas(places, scale)
+@dataclass(frozen=True, slots=True, eq=False)
+class _Marks:
+    """N atoms on the canvas.
+
+    Parameters
+    ----------
+    places
+        (y, x) on the canvas, shape (N, 2).
+    kind
+        Index of the name of the class, shape (N,).
+    names
+        Of the classes.
+    ok
+        Whether the position was fitted, shape (N,).
+    """
+
+    places: NDArray[np.float64]
+    kind: NDArray[Any]
+    names: tuple[str, ...]
+    ok: NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, atoms: pd.DataFrame, scale: NDArray[np.float64]) -> _Marks:
+        kind = atoms["class"].astype("category").cat
+        ok = atoms["fit_ok"].to_numpy(bool) if "fit_ok" in atoms else np.ones(len(atoms), bool)
+        places = np.stack([atoms["y_px"], atoms["x_px"]], axis=1).astype(np.float64)
+        return cls(on_canvas(places, scale), kind.codes.to_numpy(), tuple(kind.categories), ok)
+
+    @property
+    def numbers(self) -> Counter[str]:
+        """Atoms of each class."""
+        count = np.bincount(self.kind, minlength=len(self.names))
+        return Counter(dict(zip(map(str, self.names), count.tolist(), strict=True)))
+
+    def fitted(self, name: str) -> NDArray[np.float64]:
+        """Places of the atoms of a class that were fitted."""
+        if name not in self.names:
+            return np.empty((0, 2))
+        places: NDArray[np.float64] = self.places[(self.kind == self.names.index(name)) & self.ok]
+        return places
 
 
 def _mark_sizes(spacing_px: float | None, scale: float, smallest: int) -> tuple[Mark, Mark]:
