@@ -1,42 +1,70 @@
-"""Peak memory and time of one very large image.
+"""Peak memory and time of very large images and of a long movie.
 
-    python benchmarks/large_image.py [--side 16384] [--work build/large-image]
+    python benchmarks/large_image.py [--sides 4096 8192 16384 32768] [--frames 10000]
+        [--memory 2GB] [--plot cost.png] [--work build/large-image]
 
-A simulated crystal is repeated until it fills the image, written as a TIFF, and processed by
-``scanseg predict`` in a process of its own, whose peak memory (resident, mapped file included) the
-operating system tells. The goal is 2 GB for 16,384 pixels a side.
+A simulated crystal is repeated until it fills an image, or moved from frame to frame until it fills
+a movie of 512², written as a TIFF, and processed by ``scanseg predict`` in a process of its own,
+whose memory (resident, mapped file included) and processor time the operating system tells. Goals:
+2 GB whatever the size, and a cost that is linear in pixels, which the plot shows.
 """
 
 from __future__ import annotations
 
 import argparse
-import resource
+import csv
+import os
 import subprocess
 import sys
+import threading
 import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 import numpy as np
 import tifffile
+from numpy.typing import NDArray
 
 from scanseg.simulate import StemScene, simulate
 
 PIECE_PX = 1024
+FRAME_PX = 512
+# The memory of a process is looked at so often.
+EVERY_S = 0.5
 
 
-def write_image(path: Path, side: int) -> None:
-    """A mosaic of one simulated piece, mirrored at every seam so that no seam shows."""
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What one run took."""
+
+    kind: str
+    megapixels: float
+    wall_s: float
+    processor_s: float
+    peak_gb: float
+    quarter_gb: float  # largest seen in the first quarter of the time
+    exit_code: int
+
+
+def crystal(spacing_px: float) -> NDArray[np.uint16]:
+    """A simulated piece, counts."""
     scene = StemScene(
         materials=("SrTiO3[001]",),
         random_lattice_fraction=0.0,
         layouts={"crystal": 1.0},
         signal="dark-field",
-        spacing_px=(12.0, 12.0),
+        spacing_px=(spacing_px, spacing_px),
         counts_per_column=(2000.0, 2000.0),
         disorder=0.0,
     )
     piece = simulate(np.random.default_rng(3), shape=(PIECE_PX, PIECE_PX), config=scene).image
-    pair = np.concatenate([piece, piece[:, ::-1]], axis=1).astype(np.uint16)
+    return piece.astype(np.uint16)
+
+
+def write_image(path: Path, piece: NDArray[np.uint16], side: int) -> None:
+    """A mosaic of the piece, mirrored at every seam so that no seam shows."""
+    pair = np.concatenate([piece, piece[:, ::-1]], axis=1)
     block = np.concatenate([pair, pair[::-1]], axis=0)
     image = tifffile.memmap(path, shape=(side, side), dtype=np.uint16, photometric="minisblack")
     for top in range(0, side, block.shape[0]):
@@ -46,24 +74,130 @@ def write_image(path: Path, side: int) -> None:
     image.flush()
 
 
+def write_movie(path: Path, piece: NDArray[np.uint16], n_frames: int) -> None:
+    """Windows of the piece, each elsewhere."""
+    shape = (n_frames, FRAME_PX, FRAME_PX)
+    movie = tifffile.memmap(path, shape=shape, dtype=np.uint16, photometric="minisblack")
+    room = PIECE_PX - FRAME_PX
+    for index in range(n_frames):
+        top, left = 7 * index % room, 13 * index % room
+        movie[index] = piece[top : top + FRAME_PX, left : left + FRAME_PX]
+    movie.flush()
+
+
+def measure(kind: str, path: Path, megapixels: float, options: list[str], out: Path) -> Measured:
+    """Process a file in a process of its own."""
+    command = [sys.executable, "-m", "scanseg.cli", "predict", str(path), "--fresh", "--quiet"]
+    start = time.monotonic()
+    process = subprocess.Popen([*command, "-o", str(out), *options])
+    seen: list[int] = []
+    ended = threading.Event()
+    looking = threading.Thread(target=_look, args=(process.pid, seen, ended))
+    looking.start()
+    _, status, usage = os.wait4(process.pid, 0)
+    ended.set()
+    looking.join()
+    process.returncode = os.waitstatus_to_exitcode(status)
+    return Measured(
+        kind,
+        megapixels,
+        round(time.monotonic() - start, 1),
+        round(usage.ru_utime + usage.ru_stime, 1),
+        round(usage.ru_maxrss / 1e6, 3),
+        round(max(seen[: 1 + len(seen) // 4], default=0) / 1e9, 3),
+        process.returncode,
+    )
+
+
+def _look(pid: int, seen: list[int], ended: threading.Event) -> None:
+    """Gather the memory of a process, where the system tells it in /proc."""
+    memory = Path(f"/proc/{pid}/statm")
+    while not ended.wait(EVERY_S):
+        try:
+            seen.append(int(memory.read_text(encoding="ascii").split()[1]) * 4096)
+        except OSError:
+            return
+
+
+def draw(path: Path, measured: list[Measured]) -> None:
+    """Processor time and peak memory over pixels, with the line of a linear cost."""
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(1, 2, figsize=(9, 3.6), layout="constrained")
+    for kind, marker in (("image", "o"), ("movie", "s")):
+        points = sorted((m for m in measured if m.kind == kind), key=lambda m: m.megapixels)
+        if not points:
+            continue
+        megapixels = np.array([m.megapixels for m in points])
+        seconds = np.array([m.processor_s for m in points])
+        axes[0].loglog(megapixels, seconds, marker, label=kind)
+        a_megapixel = seconds[-1] / megapixels[-1]
+        line = f"{a_megapixel:.2g} s a megapixel"
+        axes[0].loglog(megapixels, a_megapixel * megapixels, "-", lw=0.8, color="0.6", label=line)
+        axes[1].semilogx(megapixels, [m.peak_gb for m in points], marker + "-", label=kind)
+    axes[0].set(xlabel="megapixels", ylabel="processor time, s")
+    axes[1].set(xlabel="megapixels", ylabel="peak memory, GB", ylim=(0, 2.2))
+    axes[1].axhline(2.0, color="0.6", lw=0.8)
+    for each in axes:
+        each.legend(frameon=False)
+    figure.savefig(path, dpi=150)
+
+
 def main() -> None:
-    """Write the image, process it, print what it took."""
+    """Write the files, process them, print what it took."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--side", type=int, default=16_384)
+    parser.add_argument("--sides", type=int, nargs="*", default=[4096, 8192, 16_384])
+    parser.add_argument("--frames", type=int, nargs="*", default=[], help="lengths of movies")
+    parser.add_argument("--spacing-px", type=float, default=12.0, help="between columns")
+    parser.add_argument("--memory", default="2GB")
+    parser.add_argument("--plot", type=Path, help="picture of the cost")
+    parser.add_argument("--table", type=Path, help="CSV of what was measured, added to")
     parser.add_argument("--work", type=Path, default=Path("build/large-image"))
     parser.add_argument("--model", default="stem-atoms")
+    parser.add_argument("--keep", action="store_true", help="keep images and results")
     arguments = parser.parse_args()
     arguments.work.mkdir(parents=True, exist_ok=True)
-    path = arguments.work / f"crystal_{arguments.side}.tif"
-    if not path.exists():
-        write_image(path, arguments.side)
-    command = [sys.executable, "-m", "scanseg.cli", "predict", str(path), "--fresh"]
-    command += ["-o", str(arguments.work / "out"), "-m", arguments.model]
-    start = time.monotonic()
-    done = subprocess.run(command, check=False)
-    seconds = time.monotonic() - start
-    peak_gb = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1e6
-    print(f"{arguments.side}²: exit {done.returncode}, {seconds:.0f} s, peak {peak_gb:.2f} GB")
+    piece = crystal(arguments.spacing_px)
+    options = ["--memory", arguments.memory, "-m", arguments.model]
+    tasks: list[tuple[str, int, float, Callable[[Path, NDArray[np.uint16], int], None]]] = []
+    tasks += [("image", side, side**2 / 1e6, write_image) for side in arguments.sides]
+    tasks += [("movie", n, n * FRAME_PX**2 / 1e6, write_movie) for n in arguments.frames]
+    measured = _read_table(arguments.table)
+    for kind, size, megapixels, write in tasks:
+        path = arguments.work / f"{kind}_{size}_{arguments.spacing_px:g}px.tif"
+        if not path.exists():
+            write(path, piece, size)
+        out = arguments.work / f"{kind}_{size}_out"
+        one = measure(kind, path, megapixels, options, out)
+        print(f"{kind} of {size}: {one}", flush=True)
+        if not arguments.keep:
+            path.unlink()
+        measured = [*measured, one] if one.exit_code == 0 else measured
+        _write_table(arguments.table, measured)
+    if arguments.plot:
+        draw(arguments.plot, measured)
+
+
+def _read_table(path: Path | None) -> list[Measured]:
+    if path is None or not path.exists():
+        return []
+    with path.open(encoding="utf-8", newline="") as file:
+        return [
+            Measured(row["kind"], *(float(row[each.name]) for each in fields(Measured)[1:-1]), 0)
+            for row in csv.DictReader(file)
+        ]
+
+
+def _write_table(path: Path | None, measured: list[Measured]) -> None:
+    if path is None:
+        return
+    with path.open("w", encoding="utf-8", newline="") as file:
+        table = csv.DictWriter(file, [each.name for each in fields(Measured)])
+        table.writeheader()
+        table.writerows(asdict(each) for each in measured)
 
 
 if __name__ == "__main__":
