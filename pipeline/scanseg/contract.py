@@ -8,7 +8,7 @@ from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_va
 
 from scanseg.config import Config
 
-__all__ = ["Architecture", "ModelClass", "ModelContract", "Normalisation", "Sampling"]
+__all__ = ["Architecture", "ModelClass", "ModelContract", "Normalisation", "Origin", "Sampling"]
 
 
 class ModelClass(Config):
@@ -64,6 +64,19 @@ class Architecture(Config):
     """What the registry passes to the network."""
 
 
+class Origin(Config):
+    """The model that another one was trained further from."""
+
+    name: str
+    """Its name."""
+    version: str
+    """Its version."""
+    sha256: str
+    """Checksum of its ``model.yaml``."""
+    images: dict[str, str] = Field(default_factory=dict)
+    """Labelled images that were trained on, with the checksum of each."""
+
+
 class ModelContract(Config):
     """Everything about a trained network but its weights."""
 
@@ -101,6 +114,8 @@ class ModelContract(Config):
     """Seed of the training run."""
     data: str
     """What the network was trained on, one paragraph."""
+    origin: Origin | None = None
+    """The model that this one was trained further from; none for one from the start."""
     figures: dict[str, float] = Field(default_factory=dict)
     """Figures of merit on the validation set."""
     familiar: dict[str, tuple[float, float]] = Field(default_factory=dict)

@@ -75,7 +75,7 @@ def data(tmp_path_factory):
 def retrained(base, data, tiny_recipe, tmp_path_factory):
     output = tmp_path_factory.mktemp("retrained")
     said = []
-    settings = Retraining(steps=100, learning_rate=0.02, replayed=0.25, held_out=0.375)
+    settings = Retraining(steps=100, learning_rate=0.02, replayed=0.25, held_out=0.375, forget=1)
     recipe = read_recipe(tiny_recipe, overrides=("batch=4",))
     result = retrain(
         data.images, base, output=output, recipe=recipe, settings=settings, say=said.append
@@ -117,7 +117,7 @@ def test_a_model_that_is_not_better_does_not_replace_the_old_one(
     worse = LabelledScore({"f1": 0.1}, {each.name: 0.1 for each in data.images})
     better = LabelledScore({"f1": 0.9}, {each.name: 0.9 for each in data.images})
     scores = iter([better, worse])
-    monkeypatch.setattr("scanseg.train.retrain.score_labelled", lambda *_, **__: next(scores))
+    monkeypatch.setattr("scanseg.train.trial.score_labelled", lambda *_, **__: next(scores))
     result = retrain(
         data.images[:1], base, output=tmp_path, recipe=read_recipe(tiny_recipe),
         settings=Retraining(speed="threshold"),

@@ -31,6 +31,8 @@ def retrain_model(
     name: str | None,
     budget_s: float | None,
     overrides: Sequence[str],
+    folds: int = 0,
+    new_classes: Sequence[str] = (),
     as_json: bool = False,
 ) -> None:
     """Check the images, train, and print what came of it; options as in ``scanseg train``.
@@ -46,22 +48,33 @@ def retrain_model(
     from scanseg.train.retrain_settings import Retraining
 
     settings = Retraining.from_settings(
-        {"speed": speed}, overrides=tuple(overrides), origin="the options"
+        {"speed": speed, "folds": folds, "new_classes": list(new_classes)},
+        overrides=tuple(overrides),
+        origin="the options",
     )
-    base = load_model(start_from)
-    data = checked_labels(folder, base.contract, reviewed=reviewed)
     say = _say_event if as_json else typer.echo
+    given = base = load_model(start_from)
+    if settings.from_origin:
+        from scanseg.train.origin import origin_of
+
+        base, said = origin_of(given)
+        if said:
+            say(said)
+    data = checked_labels(
+        folder, base.contract, reviewed=reviewed, new_classes=settings.new_classes
+    )
     say("\n".join(problem_lines(data)))
     if data.errors:
         raise ConfigError(
             f"{len(data.errors)} errors in the labels, listed above.",
-            hint="Correct them, or move those images away; scanseg check --labels lists them.",
+            hint="Correct them, or move those images away; check --labels --fix mends some.",
         )
+    from scanseg.train.origin import left_out
     from scanseg.train.retrain import recipe_of_model, retrain
 
-    recipe, said = recipe_of_model(base, recipe_file)
-    if said:
-        say(said)
+    recipe, said = recipe_of_model(base, recipe_file, new_classes=settings.new_classes)
+    for text in filter(None, (said, left_out(given, data.images))):
+        say(text)
     result = retrain(
         data.images, base, output=output, recipe=recipe, name=name, settings=settings,
         budget_s=budget_s, say=say, on_step=_tell_step if as_json else None,
@@ -72,7 +85,9 @@ def retrain_model(
         typer.echo("\n".join(_outcome(result, base.name)))
 
 
-def checked_labels(folder: Path, contract: ModelContract, *, reviewed: bool) -> CheckedData:
+def checked_labels(
+    folder: Path, contract: ModelContract, *, reviewed: bool, new_classes: Sequence[str] = ()
+) -> CheckedData:
     """Labelled images of a folder, or what was marked good in a run, with all their problems."""
     from scanseg.train.labelled_check import check_files, check_labelled
 
@@ -84,12 +99,13 @@ def checked_labels(folder: Path, contract: ModelContract, *, reviewed: bool) -> 
             if is_run
             else "Leave --reviewed out; it is for output folders of scanseg predict.",
         )
+    names = (*contract.class_names, *new_classes)
     if not reviewed:
-        return check_labelled(folder, task=contract.task, class_names=contract.class_names)
+        return check_labelled(folder, task=contract.task, class_names=names)
     from scanseg.runs.reviewed import reviewed_labels
 
     files, problems = reviewed_labels(folder)
-    return check_files(files, task=contract.task, class_names=contract.class_names, found=problems)
+    return check_files(files, task=contract.task, class_names=names, found=problems)
 
 
 def _say_event(text: str) -> None:
@@ -122,7 +138,7 @@ def _end_event(result: Retrained) -> dict[str, Any]:
 def _outcome(result: Retrained, base: str) -> list[str]:
     from scanseg.train.retrain_card import comparison_rows
 
-    of = "images held out" if result.split.held_out else "the images trained on"
+    of = "images held out" if result.split.held_out or result.folds else "the images trained on"
     lines = [f"On {of}, before and after:"]
     lines += [
         f"  {name:<20} {old:8.4f} {new:8.4f}"

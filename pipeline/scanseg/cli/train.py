@@ -66,8 +66,8 @@ def train(
     speed: Annotated[
         str,
         typer.Option(
-            metavar="all|threshold",
-            help="With DATA: train all weights, or choose threshold and temperature alone.",
+            metavar="all|head|threshold",
+            help="With DATA: train all weights, the decoder, or choose the threshold alone.",
         ),
     ] = "all",
     reviewed: Annotated[
@@ -82,6 +82,18 @@ def train(
     ] = None,
     name: Annotated[
         str | None, typer.Option(help="With DATA: what the new model is called.")
+    ] = None,
+    folds: Annotated[
+        int,
+        typer.Option(
+            min=0, metavar="K", help="With DATA: hold every image out once; K + 1 trainings."
+        ),
+    ] = 0,
+    new_class: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME", help="With DATA: a class of the labels that is to be learned."
+        ),
     ] = None,
     events: Annotated[
         Events | None,
@@ -117,6 +129,7 @@ def train(
         retrain_model(
             source, start_from=start_from, output=output, speed=speed, reviewed=reviewed,
             recipe_file=recipe, name=name, budget_s=budget_s, overrides=set_ or (),
+            folds=folds, new_classes=new_class or (),
             as_json=events is Events.JSONL,
         )  # fmt: skip
         return

@@ -53,12 +53,21 @@ class CompactUnet(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """Logits (N, n_classes, h, w) of images (N, n_channels, h, w)."""
+        return self.decode(self.encode(image))
+
+    def encode(self, image: Tensor) -> list[Tensor]:
+        """Features of every stage, each (N, filters, h / 2^stage, w / 2^stage)."""
         features = [self.stem(image)]
         for down in self.down:
             features.append(down(features[-1]))
-        decoded = self.bottom(features.pop())
+        features[-1] = self.bottom(features[-1])
+        return features
+
+    def decode(self, features: list[Tensor]) -> Tensor:
+        """Logits (N, n_classes, h, w) of what ``encode`` returned."""
+        *skips, decoded = features
         for up in self.up:
-            decoded = up(decoded, features.pop())
+            decoded = up(decoded, skips.pop())
         logits: Tensor = self.head(decoded)
         return logits
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import os
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -12,12 +13,13 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader, default_collate
 
-from scanseg.bundle import Model, load_weights
+from scanseg.bundle import Model
 from scanseg.errors import ConfigError
 from scanseg.nets.ensemble import Ensemble
 from scanseg.train.fit import one_thread, quiet_lightning
 from scanseg.train.module import SegmentationModule
 from scanseg.train.precision import trainer_precision
+from scanseg.train.recalibrate import network_of
 from scanseg.train.recipe import AtomRecipe, WallRecipe
 from scanseg.train.replay import Replay
 from scanseg.train.retrain_settings import Retraining
@@ -27,7 +29,7 @@ from pytorch_lightning import Callback, LightningModule, Trainer  # isort: skip 
 from pytorch_lightning import seed_everything  # isort: skip
 from pytorch_lightning.loggers import CSVLogger  # isort: skip
 
-__all__ = ["OnStep", "fine_tune"]
+__all__ = ["FEWEST_STEPS", "OnStep", "duration", "fine_tune", "n_workers", "too_few_steps"]
 
 # Is told the member, from 0, its step, from 1, how many steps it takes, and the loss.
 OnStep = Callable[[int, int, int, float], None]
@@ -42,7 +44,7 @@ def fine_tune(
     recipe: AtomRecipe | WallRecipe,
     settings: Retraining,
     *,
-    budget_s: float | None,
+    deadline: float | None,
     output: Path,
     say: Callable[[str], None],
     on_step: OnStep | None = None,
@@ -59,8 +61,8 @@ def fine_tune(
         What is replayed, and the loss.
     settings
         How.
-    budget_s
-        Seconds for all members.
+    deadline
+        When all members must be trained, in seconds of ``time.monotonic``; None for no limit.
     output
         Gets ``logs/``.
     say
@@ -81,22 +83,18 @@ def fine_tune(
     n_members = base.contract.members
     step_s = _seconds_a_step(_module(base, recipe, settings, 0), views, recipe, settings)
     lasts = settings.steps
-    if budget_s is not None:
-        budget_s -= 2 * step_s  # what the measurement took
-        lasts = min(lasts, int(budget_s / n_members / step_s))
+    if deadline is not None:
+        lasts = min(lasts, int((deadline - time.monotonic()) / n_members / step_s))
     if lasts < min(FEWEST_STEPS, settings.steps):
-        raise ConfigError(
-            f"The budget lasts for {max(lasts, 0)} steps of {step_s:.2g} s, too few to train.",
-            hint="Give a larger --budget, or --speed threshold.",
-        )
+        raise too_few_steps(lasts, step_s)
     members = "" if n_members == 1 else f" for each of {n_members} members"
     say(
-        f"Training takes about {_duration(lasts * step_s * n_members)}: {lasts} steps of "
+        f"Training takes about {duration(lasts * step_s * n_members)}: {lasts} steps of "
         f"{step_s:.2g} s{members}."
     )
     networks = []
     for member in range(n_members):
-        share_s = None if budget_s is None else budget_s / n_members
+        share_s = None if deadline is None else (deadline - time.monotonic()) / (n_members - member)
         module = _module(base, recipe, settings, member, steps=lasts, budget_s=share_s)
         examples = _examples(module, views, settings, member)
         with quiet_lightning():
@@ -141,28 +139,34 @@ def _module(
     """What Lightning trains, with the weights of a member."""
     seed = settings.seed + 1000 * member
     seed_everything(seed, verbose=False)
-    optimisation = recipe.optimisation.model_copy(
-        update={"learning_rate": settings.learning_rate, "snapshots": 1}
-    )
+    optimisation = recipe.optimisation.model_copy(update={"learning_rate": settings.learning_rate})
     changed = recipe.model_copy(
         update={"optimisation": optimisation, "steps": steps or settings.steps, "seed": seed}
     )
     module = SegmentationModule(changed, [], budget_s=budget_s)
-    load_weights(base, module.network, member=member if base.contract.members > 1 else None)
-    return module
+    network = network_of(base, member=member, n_classes=len(recipe.classes))
+    module.network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return module.train()
 
 
 def _examples(
     module: SegmentationModule, views: Sequence[LabelledView], settings: Retraining, member: int
 ) -> DataLoader[Example]:
     recipe = module.recipe
+    workers = n_workers(recipe)
     return DataLoader(
         _replay(module, views, settings),
         batch_size=recipe.batch,
-        num_workers=recipe.workers,
-        persistent_workers=recipe.workers > 0,
+        num_workers=workers,
+        persistent_workers=workers > 0,
         worker_init_fn=one_thread,
     )
+
+
+def n_workers(recipe: AtomRecipe | WallRecipe) -> int:
+    """Processes that draw: as in the recipe, and no more than there are cores for this process."""
+    given = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(2)
+    return min(recipe.workers, len(given))
 
 
 def _replay(
@@ -201,13 +205,21 @@ def _seconds_a_step(
         loss.backward()
         # Processes of their own draw while the network learns.
         trained_s = time.monotonic() - since
-        took_s = max(trained_s, drawn_s / recipe.workers) if recipe.workers else (
-            trained_s + drawn_s
-        )  # fmt: skip
+        workers = n_workers(recipe)
+        took_s = max(trained_s, drawn_s / workers) if workers else trained_s + drawn_s
     return took_s
 
 
-def _duration(seconds: float) -> str:
+def too_few_steps(lasts: int, step_s: float) -> ConfigError:
+    """What is said of a budget that is too small."""
+    return ConfigError(
+        f"The budget lasts for {max(lasts, 0)} steps of {step_s:.2g} s, too few to train.",
+        hint="Give a larger --budget, or --speed threshold.",
+    )
+
+
+def duration(seconds: float) -> str:
+    """Seconds or minutes, for people."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min"

@@ -11,6 +11,8 @@ from scanseg.bundle import Model
 from scanseg.inference import Engine, open_engine, predict
 from scanseg.micrograph import FloatImage
 from scanseg.preprocess import Window
+from scanseg.train.atom_patches import AtomPatch
+from scanseg.train.labels import IGNORED
 from scanseg.train.recalibrate import masked
 from scanseg.train.task import LabelledView, Patch, Task
 
@@ -37,10 +39,18 @@ class LabelledScore:
         """F1 over all images."""
         return self.figures["f1"]
 
+    @property
+    def merit(self) -> float:
+        """What decides between two models: F1, times how often the class is right if there are
+        several.
+        """
+        return self.f1 * self.figures.get("class_accuracy", 1.0)
+
 
 def score_labelled(
-    model: Model, views: Sequence[LabelledView], task: Task, *, engine: Engine | None = None
-) -> LabelledScore:
+    model: Model, views: Sequence[LabelledView], task: Task, *, n_classes: int = 2,
+    engine: Engine | None = None,
+) -> LabelledScore:  # fmt: skip
     """Predict images as ``scanseg predict`` does, sampling and all, and compare with the labels.
 
     Parameters
@@ -51,6 +61,8 @@ def score_labelled(
         Labelled images, at least one.
     task
         Scores.
+    n_classes
+        Of the labels, background included; the model may have fewer.
     engine
         Of the model; opened for this call when None.
     """
@@ -69,6 +81,8 @@ def score_labelled(
         for name, value in task.score(patches, found, threshold=threshold).items()
         if not name.startswith("f1_clear")
     }
+    if n_classes > 2 and all(isinstance(each, AtomPatch) for each in patches):
+        figures["class_accuracy"] = _class_accuracy(patches, found, threshold)
     return LabelledScore(
         figures,
         {
@@ -76,3 +90,20 @@ def score_labelled(
             for view, patch, each in zip(views, patches, found, strict=True)
         },
     )
+
+
+def _class_accuracy(
+    patches: Sequence[Patch], found: Sequence[FloatImage], threshold: float
+) -> float:
+    """Of labelled columns that are found, the part whose most probable class is theirs."""
+    right = 0
+    total = 0
+    for patch, probability in zip(patches, found, strict=True):
+        assert isinstance(patch, AtomPatch)
+        pixel = np.rint(patch.position_px[patch.visible]).astype(int)
+        truth = patch.class_map[tuple(pixel.T)]
+        there = probability[:, pixel[:, 0], pixel[:, 1]]
+        counted = (there.sum(0) >= threshold) & (truth > 0) & (truth != IGNORED)
+        right += int((there.argmax(0) + 1 == truth)[counted].sum())
+        total += int(counted.sum())
+    return right / max(total, 1)

@@ -204,7 +204,8 @@ class _Reader:
         if unknown:
             self.say(
                 "error", f"unknown classes {', '.join(unknown[:5])}",
-                f"Classes are {', '.join(self._names[1:])}, and ignore for what need not be found.",
+                f"Classes are {', '.join(self._names[1:])}, and ignore for what need not be found; "
+                "scanseg train teaches another one with --new-class NAME.",
             )  # fmt: skip
         position = table[["y_px", "x_px"]].to_numpy(np.float64)
         self._say_what_is_outside(position, image.shape)

@@ -11,6 +11,7 @@ from scanseg.bundle import Model, ModelContract, foreground_probability, load_we
 from scanseg.inference import Engine
 from scanseg.micrograph import FloatImage
 from scanseg.nets import build_network
+from scanseg.nets.halves import grow_classes
 from scanseg.preprocess import Window
 from scanseg.train.calibration import best_threshold, fit_temperature
 from scanseg.train.labels import IGNORED
@@ -22,16 +23,32 @@ __all__ = ["foreground_score", "logits_of", "masked", "middle_patch", "network_o
 LARGEST_PX = 768
 
 
-def network_of(model: Model) -> nn.Module:
-    """The network of a model with its weights, in PyTorch; all members of an ensemble."""
+def network_of(
+    model: Model, *, member: int | None = None, n_classes: int | None = None
+) -> nn.Module:
+    """The network of a model with its weights, in PyTorch, ready to be used.
+
+    Parameters
+    ----------
+    model
+        Its contract says what network it is.
+    member
+        This one of an ensemble alone; all of them by default.
+    n_classes
+        Classes that it is to have, the model's own and new ones after them.
+    """
     contract = model.contract
+    one = member is not None and contract.members > 1
     network = build_network(
         contract.architecture,
         n_channels=len(contract.channels),
         n_classes=len(contract.classes),
-        n_members=contract.members,
+        n_members=1 if one else contract.members,
     )
-    load_weights(model, network)
+    load_weights(model, network, member=member if one else None)
+    n_new = (n_classes or len(contract.classes)) - len(contract.classes)
+    if n_new:
+        grow_classes(network, n_new)
     return network.eval()
 
 

@@ -10,38 +10,31 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
 
 from scanseg import __version__
-from scanseg.bundle import Model, ModelContract, load_model, save_bundle
+from scanseg.bundle import Model, ModelClass, ModelContract, load_model, model_names, save_bundle
 from scanseg.errors import ConfigError
-from scanseg.inference import open_engine
-from scanseg.train.fine_tune import OnStep, fine_tune
-from scanseg.train.fit import measured_halo_px
-from scanseg.train.held_out import LabelledScore, score_labelled
+from scanseg.train.fine_tune import OnStep
+from scanseg.train.folds import FoldScore, join_folds
+from scanseg.train.held_out import LabelledScore
 from scanseg.train.labelled import LabelledImage
-from scanseg.train.recalibrate import (
-    foreground_score,
-    logits_of,
-    middle_patch,
-    network_of,
-    recalibrate,
-)
+from scanseg.train.origin import record_origin
 from scanseg.train.recipe import AtomRecipe, WallRecipe, read_recipe
 from scanseg.train.retrain_card import write_retrained_card
 from scanseg.train.retrain_settings import Retraining
-from scanseg.train.splits import Split, split_images
-from scanseg.train.task import Patch, Task, task_of
+from scanseg.train.splits import Split, fold_images, split_images
+from scanseg.train.trial import Start, Trial, prepare, try_split
 
 __all__ = ["Retrained", "recipe_of_model", "retrain"]
 
 log = logging.getLogger(__name__)
 
-# Simulated images that tell whether something was forgotten: their F1 is known to about 0.01.
-SIMULATED_IMAGES = 64
+# F1 on simulated images that is known to be lost.
 FORGOTTEN = 0.01
-# Part of the budget that is kept for scoring, calibration and export.
-RESERVE = 0.1
+# Of classes that a model does not have yet.
+COLOURS = ("#8ac926", "#ff595e", "#6a4c93", "#ffca3a", "#1982c4")
+# Export of the model at the end; and what each further training has to be written about.
+EXPORT_S = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +57,9 @@ class Retrained:
         Of each member.
     remarks
         What users of the model should know.
+    folds
+        Scores of images that were held out in turn, where that was asked for; ``before`` and
+        ``after`` are theirs then.
     """
 
     model: Model
@@ -74,9 +70,12 @@ class Retrained:
     simulated_f1: tuple[float, float]
     steps: int
     remarks: tuple[str, ...]
+    folds: FoldScore | None = None
 
 
-def recipe_of_model(model: Model, path: Path | None = None) -> tuple[AtomRecipe | WallRecipe, str]:
+def recipe_of_model(
+    model: Model, path: Path | None = None, *, new_classes: Sequence[str] = ()
+) -> tuple[AtomRecipe | WallRecipe, str]:
     """The recipe that a model was trained by, and what must be said of it (or nothing).
 
     Parameters
@@ -85,6 +84,8 @@ def recipe_of_model(model: Model, path: Path | None = None) -> tuple[AtomRecipe 
         Its contract names the recipe, and says what network and input the recipe must be for.
     path
         The recipe, if it is not one that ships.
+    new_classes
+        Names of classes that the model is to learn.
     """
     contract = model.contract
     shipped = Path(str(files("scanseg.configs"))) / contract.recipe
@@ -104,9 +105,11 @@ def recipe_of_model(model: Model, path: Path | None = None) -> tuple[AtomRecipe 
             hint="Give the recipe that the model was trained by.",
         )
     kept: dict[str, object] = {
-        "classes": contract.classes,
+        "classes": (*contract.classes, *_new_classes(contract, new_classes)),
         "architecture": contract.architecture,
-        "optimisation": recipe.optimisation.model_copy(update={"snapshots": 1, "ema_decay": 0.0}),
+        "optimisation": recipe.optimisation.model_copy(
+            update={"snapshots": 1, "ema_decay": 0.0, "average": "ema", "accumulate": 1}
+        ),
     }
     if contract.task == "atoms":
         kept |= {"spacing_px": contract.spacing_px, "normalisation": contract.normalisation}
@@ -156,103 +159,114 @@ def retrain(
         When there is no image, or the folder holds an earlier run.
     """
     started = time.monotonic()
+    deadline = None if budget_s is None else started + budget_s
     settings = settings or Retraining()
     if not images:
         raise ConfigError("There is no labelled image.", hint="Run scanseg check --labels on them.")
     if (output / "figures.json").exists():
         raise ConfigError(f"{output} holds an earlier training.", hint="Choose another folder.")
-    task = task_of(recipe)
+    splits: tuple[Split, ...] = ()
     split = split_images(images, held_out=settings.held_out, seed=settings.seed)
-    say(split.statement)
+    if settings.folds:
+        splits = fold_images(images, folds=settings.folds, seed=settings.seed)
+        split = Split(tuple(sorted(each.name for each in images)), (), splits[0].by)
+    else:
+        say(split.statement)
     output.mkdir(parents=True, exist_ok=True)
-    _write_json(output / "split.json", split.as_dict())
-
-    engine = open_engine(base)
-    views = {each.name: task.view(each, base, engine) for each in images}
-    training = [views[each] for each in split.training]
-    judged = [views[each] for each in split.held_out] or training
-    before = score_labelled(base, judged, task, engine=engine)
-
-    simulated = _simulated(recipe)
-    old_logits = logits_of(engine, simulated)
-    network, steps = network_of(base), 0
-    contract = _new_contract(base, name or f"{base.name}-retrained", settings, split)
-    if settings.speed == "all":
-        left_s = None if budget_s is None else budget_s * (1 - RESERVE) - _since(started)
-        network, steps = fine_tune(
-            base, training, recipe, settings,
-            budget_s=left_s, output=output, say=say, on_step=on_step,
+    start = prepare(images, base, recipe, settings)
+    contract = _new_contract(start, name or f"{base.name}-retrained", images, split)
+    scores = []
+    for number, fold in enumerate(splits, start=1):
+        say(f"Fold {number} of {len(splits)}: {fold.statement}")
+        tried = try_split(
+            start, fold, contract, output=output / f"fold_{number}",
+            deadline=_share(deadline, len(splits) + 2 - number), say=say, on_step=on_step,
         )  # fmt: skip
-        halo_px = measured_halo_px(network, simulated, contract.temperature, contract.members)
-        contract = contract.model_copy(update={"halo_px": halo_px})
-
-    # Judged as a bundle, because that is what will be used.
-    trial = save_bundle(output / ".trial" / contract.name, contract, network, card="")
-    engine = open_engine(trial)
-    labelled = [middle_patch(view, multiple_px=contract.size_multiple_px) for view in training]
-    kinds, logits = [labelled], [logits_of(engine, labelled)]
-    new_logits = old_logits
-    if settings.speed == "all":
-        new_logits = logits_of(engine, simulated)
-        kinds, logits = [*kinds, simulated], [*logits, new_logits]
-    contract = recalibrate(task, kinds, logits, contract)
-    after = score_labelled(Model(trial.folder, contract), judged, task, engine=engine)
-    shutil.rmtree(output / ".trial")
-    simulated_f1 = (
-        _simulated_f1(task, simulated, old_logits, base.contract),
-        _simulated_f1(task, simulated, new_logits, contract),
-    )
-    better = after.f1 > before.f1
-    remarks = _remarks(split, simulated_f1, contract.members, settings)
-    contract = contract.model_copy(update={"figures": _figures(before, after, simulated_f1)})
-    card = write_retrained_card(
-        contract, base, settings, split, before, after, simulated_f1, steps=steps, said=remarks
-    )
-    home = output if better else output / "not-better"
-    model = save_bundle(home / contract.name, contract, network, card=card)
-    if not better:
-        shutil.copytree(base.folder, output / base.name)
-        model = load_model(output / base.name)
-    result = Retrained(model, better, split, before, after, simulated_f1, steps, remarks)
-    _write_json(
-        output / "figures.json",
-        {
-            "is_better": better,
-            "steps": steps,
-            "seconds": round(_since(started), 1),
-            **contract.figures,
-            "f1_of_image_before": before.f1_of_image,
-            "f1_of_image": after.f1_of_image,
-        },
-    )
+        scores.append((tried.before, tried.after))
+    folds = join_folds(splits, *zip(*scores, strict=True)) if scores else None
+    if folds is not None:
+        say(f"{folds.statement} Now the training on all images.")
+    _write_json(output / "split.json", {**split.as_dict(), **({"folds": folds.as_dict()} if folds
+                                                              else {})})  # fmt: skip
+    trial = try_split(
+        start, split, contract, output=output, say=say, on_step=on_step,
+        deadline=None if deadline is None else deadline - EXPORT_S,
+    )  # fmt: skip
+    result = _kept(start, trial, folds, output)
+    _write_json(output / "figures.json", _document(result, time.monotonic() - started))
     return result
 
 
-def _simulated(recipe: AtomRecipe | WallRecipe) -> list[Patch]:
-    """The first of the images that the model was validated on."""
-    n_images = min(SIMULATED_IMAGES, recipe.validation.n_images)
-    fewer = recipe.validation.model_copy(update={"n_images": n_images})
-    return task_of(recipe.model_copy(update={"validation": fewer})).validation_set()
-
-
-def _simulated_f1(
-    task: Task, patches: Sequence[Patch], logits: Sequence[Any], contract: ModelContract
-) -> float:
-    return foreground_score(
-        task, patches, logits, temperature=contract.temperature, threshold=contract.threshold,
-        n_members=contract.members,
+def _kept(start: Start, trial: Trial, folds: FoldScore | None, output: Path) -> Retrained:
+    """Write the new model, and beside it the old one where that is better."""
+    base = start.base
+    before, after = (folds.before, folds.after) if folds else (trial.before, trial.after)
+    better = after.merit > before.merit
+    remarks = _remarks(trial, folds, start.settings)
+    figures = _figures(before, after, trial.simulated_f1)
+    contract = trial.contract.model_copy(update={"figures": figures})
+    card = write_retrained_card(
+        contract, base, start.settings, trial.split, before, after, trial.simulated_f1,
+        steps=trial.steps, said=remarks, folds=folds,
     )  # fmt: skip
+    home = output if better else output / "not-better"
+    model = save_bundle(home / contract.name, contract, trial.network, card=card)
+    # A model that did not ship must be at hand when this one is trained further.
+    if not better or base.name not in model_names():
+        shutil.copytree(base.folder, output / base.name)
+    if not better:
+        model = load_model(output / base.name)
+    return Retrained(
+        model, better, trial.split, before, after, trial.simulated_f1, trial.steps, remarks, folds
+    )
 
 
-def _new_contract(base: Model, name: str, settings: Retraining, split: Split) -> ModelContract:
-    n_images = len(split.training)
+def _document(result: Retrained, seconds: float) -> dict[str, object]:
+    return {
+        "is_better": result.is_better,
+        "steps": result.steps,
+        "seconds": round(seconds, 1),
+        **_figures(result.before, result.after, result.simulated_f1),
+        "f1_of_image_before": result.before.f1_of_image,
+        "f1_of_image": result.after.f1_of_image,
+    }
+
+
+def _share(deadline: float | None, n_left: int) -> float | None:
+    """When the next of several trainings must be done, so that all have the same time."""
+    if deadline is None:
+        return None
+    now = time.monotonic()
+    return now + (deadline - now) / n_left
+
+
+def _new_classes(contract: ModelContract, names: Sequence[str]) -> tuple[ModelClass, ...]:
+    known = [name for name in names if name in contract.class_names]
+    if known:
+        raise ConfigError(
+            f"{contract.name} has a class {', '.join(known)} already.",
+            hint="Name the classes that it does not have.",
+        )
+    taken = {each.colour for each in contract.classes}
+    free = [colour for colour in COLOURS if colour not in taken]
+    return tuple(
+        ModelClass(name=name, colour=free[number % len(free)]) for number, name in enumerate(names)
+    )
+
+
+def _new_contract(
+    start: Start, name: str, images: Sequence[LabelledImage], split: Split
+) -> ModelContract:
+    base, n_images = start.base, len(split.training)
     return base.contract.model_copy(
         update={
             "name": name,
             "version": "1",
-            "seed": settings.seed,
+            "classes": start.recipe.classes,
+            "seed": start.settings.seed,
             "data": f"{base.contract.data} Then {n_images} labelled image"
             f"{'s' if n_images > 1 else ''} of a user.",
+            "origin": record_origin(base, [each for each in images if each.name in split.training]),
             "scanseg_version": __version__,
             "checksums": {},
         }
@@ -271,26 +285,22 @@ def _figures(
     return {key: round(value, 4) for key, value in figures.items()}
 
 
-def _remarks(
-    split: Split, simulated_f1: tuple[float, float], n_members: int, settings: Retraining
-) -> tuple[str, ...]:
+def _remarks(trial: Trial, folds: FoldScore | None, settings: Retraining) -> tuple[str, ...]:
     """What users of the new model should know."""
     said = []
-    if not split.held_out:
+    if folds is not None:
+        said.append(folds.statement)
+    elif not trial.split.held_out:
         said.append("Nothing was held out: label another image to see what the model makes of it.")
-    lost = simulated_f1[0] - simulated_f1[1]
+    lost = trial.simulated_f1[0] - trial.simulated_f1[1]
     if lost > FORGOTTEN:
         said.append(
             f"On simulated images of all kinds F1 fell by {lost:.3f}: use the model for images "
             "like the labelled ones, and the old one for others."
         )
-    if n_members > 1 and settings.speed == "threshold":
+    if trial.contract.members > 1 and settings.speed == "threshold":
         said.append("The members of the ensemble are unchanged.")
     return tuple(said)
-
-
-def _since(started: float) -> float:
-    return time.monotonic() - started
 
 
 def _write_json(path: Path, content: dict[str, object]) -> None:

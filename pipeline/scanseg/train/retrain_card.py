@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from scanseg.bundle import Model
 from scanseg.contract import ModelContract
+from scanseg.train.folds import FoldScore
 from scanseg.train.held_out import LabelledScore
 from scanseg.train.retrain_settings import Retraining
 from scanseg.train.splits import Split
@@ -29,6 +30,7 @@ def write_retrained_card(
     *,
     steps: int,
     said: Sequence[str],
+    folds: FoldScore | None = None,
 ) -> str:
     """Model card in Markdown; ``said`` are remarks that users of the model should read."""
     rows = "\n".join(
@@ -39,10 +41,12 @@ def write_retrained_card(
         for name, value in after.f1_of_image.items()
     )
     of = "held out" if split.held_out else "trained on, for nothing was held out"
+    of = f"held out in {len(folds.splits)} folds, means" if folds else of
+    trained = "The decoder" if settings.speed == "head" else "All weights"
     how = (
         "Threshold and temperature alone were chosen anew."
         if settings.speed == "threshold"
-        else f"All weights: {steps:,} steps at a learning rate of up to "
+        else f"{trained}: {steps:,} steps at a learning rate of up to "
         f"{settings.learning_rate:g}, {settings.replayed:.0%} of each batch simulated."
     )
     remarks = "".join(f"\n* {text}" for text in said)

@@ -46,16 +46,10 @@ class Split:
         """One sentence for people."""
         if not self.held_out:
             n = len(self.training)
+            why = "there is one image only" if n == 1 else f"all {n} images are trained on"
             return (
-                (
-                    f"Nothing is held out: all {n} images are trained on. Figures are of these images, "
-                    "so they say nothing about new ones."
-                )
-                if n > 1
-                else (
-                    "Nothing is held out: there is one image only. Figures are of the image that was "
-                    "trained on, so they say nothing about new ones."
-                )
+                f"Nothing is held out: {why}. Figures are of what was trained on, so they say "
+                "nothing about new images."
             )
         held = ", ".join(self.held_out[:5]) + (" …" if len(self.held_out) > 5 else "")
         return (
@@ -76,8 +70,8 @@ class Split:
 def split_images(images: Sequence[_Named], *, held_out: float, seed: int) -> Split:
     """Hold out whole images, or whole series where the images are in sub-folders.
 
-    Copies of an image, exact or nearly so, stay together. The order is by a checksum of the name and the seed, so the
-    same images are held out on every machine, and adding one moves few others.
+    Copies of an image, exact or nearly so, stay together. The order is by a checksum of the name
+    and the seed, so the same images are held out on every machine, and adding one moves few others.
 
     Parameters
     ----------
