@@ -177,3 +177,50 @@ def test_probabilities_give_curves(scanseg, tmp_path):
     electric = json.loads(stdout)["walls"]["total"]["classes"][0]
     assert electric["ods"] > 0.97
     assert electric["ece"] == pytest.approx(0.01, abs=0.01)
+
+
+def test_a_folder_gets_table_document_and_page(scanseg, tmp_path):
+    rng = np.random.default_rng(1)
+    found, truth, out = (tmp_path / name for name in ("found", "truth", "out"))
+    for number, shift in enumerate((0.2, 0.4, 0.6)):
+        _atoms(found / f"a{number}_atoms.csv", shift=shift, amplitude=300.0, sigma_px=2.0,
+               background=30.0)  # fmt: skip
+        _atoms(truth / f"a{number}_atoms.csv")
+        _class_map(found / f"b{number}_class_map.tif", (20 + 3 * number, 1))
+        _class_map(truth / f"b{number}_class_map.tif", (20, 1))
+    image = rng.normal(100, 10, SHAPE).astype(np.float32)
+    write_array(image, truth / "a2.tif", pixel_size_nm=PIXEL_NM)
+    code, stdout, stderr = scanseg(
+        "evaluate", found, truth, "-o", out, "--counts-per-unit", "1", "--thresholds", "0"
+    )
+    assert (code, stderr) == (0, "")
+    assert "95 % intervals over images" in stdout
+    assert "rms over the Cramér-Rao bound" in stdout
+    table = pd.read_csv(out / "evaluation.csv")
+    atoms = table[table["kind"] == "atoms"].set_index("image")
+    assert atoms.loc["a2", "rms_px"] == pytest.approx(0.6 / np.sqrt(2), abs=1e-4)
+    assert atoms.loc["all", "rms_px_low"] < atoms.loc["all", "rms_px"]
+    walls = table[table["kind"] == "walls"].set_index("image")
+    assert walls.loc["b2", "ferroelectric_hd95_px"] == pytest.approx(6, abs=0.5)
+    pixels = table[table["kind"] == "pixels"].set_index("image")
+    assert (pixels.loc["b0", "iou_1"], pixels.loc["b1", "iou_1"]) == (1, 0)
+    said = json.loads((out / "evaluation.json").read_text())
+    low, high = said["walls"]["intervals"]["ferroelectric_f1_1px"]
+    assert 0 <= low < high <= 1
+    assert said["worst_first"][0] in {"b1", "b2"}
+    page = (out / "evaluation.html").read_text()
+    assert "https://" not in page
+    assert page.count('<article class="card">') == 6
+    assert page.count("data:image/jpeg") == 6
+
+
+def test_masks_of_atoms_are_compared_by_pixels(scanseg, tmp_path):
+    _atoms(tmp_path / "run" / "a.tif" / "atoms.csv")
+    _class_map(tmp_path / "run" / "a.tif" / "class_map.tif", (21, 1))
+    (tmp_path / "run" / "run.json").write_text("{}")
+    _class_map(tmp_path / "truth" / "a_labels.tif", (20, 1))
+    code, stdout, _ = scanseg("evaluate", tmp_path / "run", tmp_path / "truth", "--json")
+    assert code == 0
+    said = json.loads(stdout)
+    assert "atoms" not in said
+    assert said["pixels"]["total"]["iou_1"] == pytest.approx(0.5)

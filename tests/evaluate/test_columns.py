@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from scanseg.evaluate import ColumnScore, score_columns
+from scanseg.evaluate import ColumnScore, judge_columns, score_columns
 
 
 def lattice(rows=8, columns=11, spacing=12.0):
@@ -70,3 +70,24 @@ def test_scores_add_and_the_answer_is_json():
     assert (ColumnScore() + total).as_dict() == total.as_dict()
     nothing = json.loads(json.dumps(ColumnScore().as_dict(), allow_nan=False))
     assert (nothing["f1"], nothing["rms_px"]) == (1.0, None)
+
+
+def test_confusions_of_classes_are_counted():
+    truth = lattice().assign(**{"class": "C"})
+    truth.loc[:9, "class"] = "Si"
+    found = lattice().assign(**{"class": "C"})
+    found.loc[:3, "class"] = "Si"
+    score = score_columns(found, truth)
+    assert score.classes == {("Si", "Si"): 4, ("Si", "C"): 6, ("C", "C"): len(truth) - 10}
+    total = score + score
+    assert total.classes["Si", "C"] == 12
+    assert {"true": "Si", "found": "C", "n": 12} in total.as_dict()["classes"]
+
+
+def test_each_column_is_judged():
+    truth = lattice()
+    found = truth.drop(index=[5, 6])
+    found.loc[200] = [30.0, 60.0]
+    judged = judge_columns(found, truth)
+    assert judged.missed_index.tolist() == [5, 6]
+    assert judged.found_px[judged.false_index].tolist() == [[30.0, 60.0]]

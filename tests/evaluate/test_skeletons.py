@@ -5,6 +5,7 @@ from scanseg.evaluate import (
     SkeletonScore,
     class_confusion,
     class_skeleton_of_lines,
+    judge_skeleton,
     score_skeleton,
     skeleton_of_lines,
     wall_skeleton,
@@ -157,3 +158,16 @@ def test_points_carry_their_class_into_the_skeleton():
     rows, columns = np.nonzero(found)
     assert set(rows) == {12}
     np.testing.assert_array_equal(found[rows, columns], np.where(columns < 29.5, 1, 2))
+
+
+def test_each_pixel_is_judged():
+    truth, ignored = np.zeros((2, 30, 40), bool)
+    truth[10], ignored[25] = True, True
+    found = np.zeros((30, 40), bool)
+    found[11, :20] = found[20, 5:15] = found[26, 5:15] = True
+    right, false, missed = judge_skeleton(found, truth, radius_px=2.0, ignored=ignored)
+    assert (right == (found & (np.arange(30) == 11)[:, None])).all()
+    assert np.unique(np.argwhere(false)[:, 0]).tolist() == [20]
+    assert false.sum() == 10
+    assert missed.sum() == truth.sum() - right.sum()
+    assert (missed <= truth).all()

@@ -6,18 +6,28 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from rich.table import Table
 
-    from scanseg.evaluate import ColumnScore, WallScores
+    from scanseg.evaluate import ColumnScore, Interval, PixelScore, WallScores
 
-__all__ = ["show_scores"]
+    Intervals = Mapping[str, Interval]
+
+__all__ = ["show_pixels", "show_scores"]
 
 # A table that goes into a file or to another program is not cut at 80 columns.
 WIDTH_OF_FILES = 200
+# Figures whose intervals are printed.
+SAID = ("precision", "recall", "f1", "rms_px", "rms_over_bound")
+SAID_OF_CLASSES = ("_f1_2px", "_hd95_px", "dice_1", "dice_2")
 
 
 def show_scores(
-    columns: Mapping[str, ColumnScore], walls: Mapping[str, WallScores], *, details: bool = True
+    columns: Mapping[str, ColumnScore],
+    walls: Mapping[str, WallScores],
+    *,
+    details: bool = True,
+    intervals: Mapping[str, Intervals] | None = None,
 ) -> None:
     """Print what there is.
 
@@ -29,14 +39,15 @@ def show_scores(
         Scores of walls by image, and those of all images together under an empty name.
     details
         Whether all figures of walls follow their F1.
+    intervals
+        Of the figures of all images together, by kind.
     """
-    from rich.console import Console
-
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=WIDTH_OF_FILES)
+    console = _console()
     if columns:
         console.print(_columns_table(columns))
+        for line in _column_sentences(sum(columns.values(), _no_columns())):
+            console.print(line, highlight=False)
+        _print_intervals(console, (intervals or {}).get("atoms", {}))
     if walls:
         console.print(_images_table(walls))
     if walls and details:
@@ -44,6 +55,66 @@ def show_scores(
         console.print(_classes_table(walls[""]))
         for line in _sentences(walls[""]):
             console.print(line, highlight=False)
+        _print_intervals(console, (intervals or {}).get("walls", {}))
+
+
+def show_pixels(pixels: Mapping[str, PixelScore], *, intervals: Intervals) -> None:
+    """Print how class maps agree, over all images."""
+    from functools import reduce
+    from operator import add
+
+    from rich.table import Table
+
+    if not pixels:
+        return
+    total = reduce(add, pixels.values())
+    table = Table("pixels", "IoU", "Dice", box=None, pad_edge=False)
+    for number, (iou, dice) in enumerate(zip(total.iou, total.dice, strict=True)):
+        name = f"class {number}" if number else "background"
+        table.add_row(name, _number(float(iou)), _number(float(dice)))
+    console = _console()
+    console.print()
+    console.print(table)
+    _print_intervals(console, intervals)
+
+
+def _console() -> Console:
+    from rich.console import Console
+
+    console = Console()
+    return console if console.is_terminal else Console(width=WIDTH_OF_FILES)
+
+
+def _no_columns() -> ColumnScore:
+    from scanseg.evaluate import ColumnScore
+
+    return ColumnScore()
+
+
+def _print_intervals(console: Console, intervals: Intervals) -> None:
+    """Those of the figures that most look for; all are in the files."""
+    said = [
+        f"{name.replace('_', ' ')} {low:.3f} to {high:.3f}"
+        for name, (low, high) in intervals.items()
+        if name in SAID or name.endswith(SAID_OF_CLASSES)
+    ]
+    if said:
+        console.print(f"95 % intervals over images: {', '.join(said)}.", highlight=False)
+
+
+def _column_sentences(total: ColumnScore) -> list[str]:
+    """What one table has no place for."""
+    lines = [
+        f"{n:,} columns of {true} were found as {found}."
+        for (true, found), n in sorted(total.classes.items())
+        if true != found
+    ]
+    if total.n_bounded:
+        lines.append(
+            f"rms over the Cramér-Rao bound: {_number(total.rms_over_bound, digits=2)} "
+            f"({total.n_bounded // 2:,} columns)."
+        )
+    return lines
 
 
 def _columns_table(columns: Mapping[str, ColumnScore]) -> Table:

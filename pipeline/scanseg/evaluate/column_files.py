@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from scanseg.errors import ConfigError
 from scanseg.evaluate.columns import ColumnScore, score_columns
 from scanseg.evaluate.results import ImageResults, pixel_size_of, read_table
 
-__all__ = ["score_column_files"]
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["column_tables", "score_column_files", "shape_of_results"]
 
 
 def score_column_files(
@@ -16,6 +21,7 @@ def score_column_files(
     pixel_size_nm: tuple[float, float] | None = None,
     radius_px: float | None = None,
     radius_nm: float | None = None,
+    counts_per_unit: float | None = None,
 ) -> ColumnScore:
     """Score the columns of an image over the frames whose truth is known.
 
@@ -25,7 +31,7 @@ def score_column_files(
         Results with tables of atoms.
     pixel_size_nm
         (y, x); overrides what the tables say.
-    radius_px, radius_nm
+    radius_px, radius_nm, counts_per_unit
         As for ``score_columns``.
 
     Raises
@@ -35,14 +41,7 @@ def score_column_files(
     """
     import pandas as pd
 
-    found_table = read_table(found.files["atoms"], image=found.image)
-    truth_table = read_table(truth.files["atoms"], image=truth.image)
-    for results, table in ((found, found_table), (truth, truth_table)):
-        if "y_px" not in table:
-            raise ConfigError(
-                f"{results.files['atoms']} has positions in nm alone.",
-                hint="Add y_px and x_px, the centre of pixel (0, 0) being the origin.",
-            )
+    found_table, truth_table = column_tables(found, truth)
     size = pixel_size_nm or pixel_size_of(truth_table) or pixel_size_of(found_table)
     if radius_nm is not None and size is None:
         raise ConfigError(
@@ -55,10 +54,11 @@ def score_column_files(
             score_columns(
                 pd.DataFrame(found_table[found_table["frame"] == frame]),
                 pd.DataFrame(truth_table[truth_table["frame"] == frame]),
-                shape=_shape(found),
+                shape=shape_of_results(found),
                 pixel_size_nm=size,
                 radius_px=radius_px,
                 radius_nm=radius_nm,
+                counts_per_unit=counts_per_unit,
             )
             for frame in frames
         ),
@@ -66,7 +66,21 @@ def score_column_files(
     )
 
 
-def _shape(found: ImageResults) -> tuple[int, int] | None:
+def column_tables(found: ImageResults, truth: ImageResults) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Tables of found and true columns of an image, with positions in pixels."""
+    tables = []
+    for results in (found, truth):
+        table = read_table(results.files["atoms"], image=results.image)
+        if "y_px" not in table:
+            raise ConfigError(
+                f"{results.files['atoms']} has positions in nm alone.",
+                hint="Add y_px and x_px, the centre of pixel (0, 0) being the origin.",
+            )
+        tables.append(table)
+    return tables[0], tables[1]
+
+
+def shape_of_results(found: ImageResults) -> tuple[int, int] | None:
     """(height, width) from the class map beside the table, without loading it."""
     from scanseg.readers import look_into
 

@@ -23,6 +23,7 @@ _ENDINGS: Mapping[str, Role] = {
     "wall_points.csv": "wall_points",
     "walls.geojson": "wall_points",
     "class_map.tif": "class_map",
+    "labels.tif": "class_map",
     "probability.tif": "probability",
 }
 
@@ -111,6 +112,12 @@ def pair_results(found: Sequence[ImageResults], truth: Sequence[ImageResults]) -
                 pairs.append((each, by_name[key][0]))
                 left_found.remove(each)
                 left_truth.remove(by_name[key][0])
+    for each in tuple(left_found):  # maps of another kind of object can still be compared
+        same = [truth for truth in left_truth if _last_name(truth.name) == _last_name(each.name)]
+        if len(same) == 1 and "class_map" in each.files and "class_map" in same[0].files:
+            pairs.append((each, same[0]))
+            left_found.remove(each)
+            left_truth.remove(same[0])
     return Pairing(
         tuple(sorted(pairs, key=lambda pair: pair[0].name)),
         tuple(each.name for each in left_found),

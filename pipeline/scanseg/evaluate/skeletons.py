@@ -23,6 +23,7 @@ __all__ = [
     "class_confusion",
     "class_skeleton_of_lines",
     "excused",
+    "judge_skeleton",
     "pixel_lengths",
     "score_skeleton",
     "skeleton_of_lines",
@@ -118,6 +119,25 @@ def score_skeleton(
     if ignored is not None:
         n_excused = int(excused(found_at[partner < 0], ignored, radius, pixel_size).sum())
     return SkeletonScore(n_matched, len(found_at) - n_excused, len(truth_at))
+
+
+def judge_skeleton(
+    found: Mask, truth: Mask, *, radius_px: float, ignored: Mask | None = None
+) -> tuple[Mask, Mask, Mask]:
+    """Pixels that were found rightly, those found where none is, and those missed.
+
+    Parameters as for ``score_skeleton``; each of the three has shape (height, width).
+    """
+    found_at, truth_at = np.argwhere(found), np.argwhere(truth)
+    partner = _partners(found_at, truth_at, found.shape, radius_px)
+    right, false, missed = (np.zeros(found.shape, bool) for _ in range(3))
+    right[tuple(found_at[partner >= 0].T)] = True
+    alone = found_at[partner < 0]
+    if ignored is not None:
+        alone = alone[~excused(alone, ignored, radius_px)]
+    false[tuple(alone.T)] = True
+    missed[tuple(np.delete(truth_at, partner[partner >= 0], axis=0).T)] = True
+    return right, false, missed
 
 
 def class_confusion(

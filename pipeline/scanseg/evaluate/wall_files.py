@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,7 +20,7 @@ from scanseg.micrograph import FloatImage
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["read_wall_scans"]
+__all__ = ["read_class_maps", "read_wall_scans"]
 
 IGNORED = 255  # of a class map: a wall that may be found and need not be
 
@@ -122,6 +123,14 @@ def _read(results: ImageResults) -> _Walls:
         probability = [np.stack([np.float32(each.data) for each in frame]) for frame in planes]
         size = channels[0].pixel_size_nm or size
     return _Walls(table, maps, probability, size)
+
+
+def read_class_maps(path: Path) -> list[ClassImage]:
+    """Class maps of a file, one a frame."""
+    from scanseg.readers import read_channels
+
+    (image, *_) = read_channels(path)
+    return [np.asarray(each.data, np.uint8) for each in image.frames()]
 
 
 def _n_frames(walls: _Walls) -> int:

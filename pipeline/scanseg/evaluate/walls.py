@@ -15,6 +15,7 @@ from pydantic import Field, NonNegativeInt, PositiveFloat
 from scanseg.config import Config
 from scanseg.evaluate.calibration import Calibration, measure_calibration
 from scanseg.evaluate.curves import CurveSummary, measure_curve, summarise_curves
+from scanseg.evaluate.distances import hausdorff_95
 from scanseg.evaluate.lines import Line, position_error_px
 from scanseg.evaluate.regions import adapted_rand_error, polarity_agreement, regions_of
 from scanseg.evaluate.skeletons import (
@@ -100,6 +101,9 @@ class ClassScore:
         Of the skeletons; what was found on a wall too faint to tell is left out.
     cl_dice
         Mean over the scans that have, or claim, such walls.
+    hd95_px, hd95_nm
+        Distance within which 95 % of found and true walls lie of each other: mean over the scans
+        that have both; NaN for none, or without a pixel size.
     curve
         Over thresholds; None without probabilities.
     calibration
@@ -115,6 +119,8 @@ class ClassScore:
     length_found_px: float
     length_truth_px: float
     cl_dice: float
+    hd95_px: float
+    hd95_nm: float
     curve: CurveSummary | None
     calibration: Calibration | None
     offset_px: NDArray[np.float64]
@@ -135,6 +141,8 @@ class ClassScore:
                 row[f"recall_{radius:g}{unit}"] = score.recall
         row |= {
             "cl_dice": self.cl_dice,
+            "hd95_px": self.hd95_px,
+            "hd95_nm": self.hd95_nm,
             "length_truth_px": self.length_truth_px,
             "length_found_px": self.length_found_px,
             "length_error": self.length_error,
@@ -370,6 +378,19 @@ def _score_class(
         length_found_px=sum(found for found, _ in lengths),
         length_truth_px=sum(truth for _, truth in lengths),
         cl_dice=_mean([_cl_dice(found, truth) for found, truth in masks]),
+        hd95_px=_mean(
+            [
+                hausdorff_95(found, truth, ignored=each.ignored)
+                for each, (found, truth) in zip(thin, masks, strict=True)
+            ]
+        ),
+        hd95_nm=_mean(
+            [
+                hausdorff_95(found, truth, pixel_size=each.scan.pixel_size_nm, ignored=each.ignored)
+                for each, (found, truth) in zip(thin, masks, strict=True)
+                if each.scan.pixel_size_nm is not None
+            ]
+        ),
         curve=summarise_curves(curves) if curves else None,
         calibration=reduce(add, calibrations) if calibrations else None,
         offset_px=_offsets(thin, numbers),

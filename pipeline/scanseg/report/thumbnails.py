@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-__all__ = ["Thumbnails", "ThumbnailSize", "thumbnail_sizes"]
+__all__ = ["Thumbnails", "ThumbnailSize", "address_of", "thumbnail_sizes"]
 
 # Rings of columns stay rings; at 85 a picture has twice the bytes.
 JPEG_QUALITY = 70
@@ -79,13 +79,13 @@ class Thumbnails:
         small = (max(1, round(drawn.width * factor)), max(1, round(drawn.height * factor)))
         whole = drawn.resize(small, Image.Resampling.BOX, reducing_gap=2.0)
         if not size.detail_px or factor > 0.7:
-            return cls(_address(whole))
+            return cls(address_of(whole))
         y_px, x_px = centre_px or (shape_px[0] / 2, shape_px[1] / 2)
         left = _start(x_px * scale, size.detail_px, drawn.width)
         top = _start(y_px * scale, size.detail_px, drawn.height)
         right = min(left + size.detail_px, drawn.width)
         bottom = min(top + size.detail_px, drawn.height)
-        return cls(_address(whole), _address(drawn.crop((left, top, right, bottom))))
+        return cls(address_of(whole), address_of(drawn.crop((left, top, right, bottom))))
 
 
 def thumbnail_sizes(n_images: int) -> list[ThumbnailSize]:
@@ -105,7 +105,8 @@ def _start(centre: float, length: int, available: int) -> int:
     return max(0, min(round(centre - length / 2), available - length))
 
 
-def _address(picture: Image) -> str:
+def address_of(picture: Image) -> str:
+    """A picture as a ``data:`` address."""
     file = BytesIO()
     picture.save(file, "JPEG", quality=JPEG_QUALITY)
     return "data:image/jpeg;base64," + base64.b64encode(file.getvalue()).decode()

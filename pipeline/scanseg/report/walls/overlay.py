@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from PIL.Image import Image
 
-__all__ = ["draw_walls"]
+__all__ = ["draw_walls", "scan_ground"]
 
 COMFORTABLE_SIDE_PX = 768  # scans have 256 pixels a side: enlarged three times, walls stay apart
 # Of amplitude over amplitude plus median: the median is middle grey, where lines show best.
@@ -62,7 +62,7 @@ def draw_walls(
         RGB. Small scans are enlarged by a whole number.
     """
     scale = _canvas_scale(image.shape, longest_px)
-    ground, limits = _ground(image)
+    ground, limits = scan_ground(image)
     canvas = grey_canvas(ground, scale, limits=limits)
     to_canvas = np.array(canvas.shape[:2]) / np.array(image.shape)
     half_width_px = float(np.clip(0.3 * scale, 0.6, 1.2))
@@ -80,7 +80,7 @@ def _canvas_scale(shape: tuple[int, int], longest_px: int) -> float:
     return float(max(1, min(int(np.ceil(COMFORTABLE_SIDE_PX / longest)), longest_px // longest)))
 
 
-def _ground(image: Micrograph) -> tuple[FloatImage, tuple[float, float]]:
+def scan_ground(image: Micrograph) -> tuple[FloatImage, tuple[float, float]]:
     """What the lines are drawn on: the amplitude, else the phase; and what is black and white."""
     scan = image.channels()
     if Signal.PFM_AMPLITUDE not in scan and Signal.PFM_PHASE in scan:
