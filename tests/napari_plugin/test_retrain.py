@@ -165,9 +165,10 @@ def test_training_twice_accepting_and_rolling_back(two_images, viewer, wait):
     assert said_by(widget, wait, widget.train).startswith("Better")
     widget.accept()
     assert [each.name for each in own_models()] == [first.name, f"{first.name}-2"]
+    assert segment.model.chosen == str(own_models()[1])
     widget.roll_back()
     assert own_models() == (first,)
-    assert segment.model.chosen is None
+    assert segment.model.chosen == str(first)  # what was in use before
     assert free_name(base) == f"{base}-retrained-2"
 
     assert said_by(widget, wait, widget.train).startswith("Better")

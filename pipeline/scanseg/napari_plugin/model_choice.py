@@ -10,7 +10,7 @@ from qtpy.QtWidgets import QComboBox, QFileDialog, QWidget
 
 from scanseg.napari_plugin.own_models import own_models
 
-__all__ = ["AUTOMATIC", "ModelChoice", "offer_models"]
+__all__ = ["AUTOMATIC", "ModelChoice", "offer_model", "withdraw_model"]
 
 AUTOMATIC = "chosen by the image"
 OTHER = "other folder …"
@@ -28,7 +28,8 @@ class ModelChoice(QComboBox):
 
     def __init__(self, *, automatic: bool, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._automatic = automatic
+        self.automatic = automatic
+        self.before: str | None = None  # what was chosen until a new model was accepted
         self._added: list[Path] = []
         self.refill()
         self.activated.connect(self._browse)
@@ -53,7 +54,7 @@ class ModelChoice(QComboBox):
         kept = self.currentData()
         self.blockSignals(True)
         self.clear()
-        if self._automatic:
+        if self.automatic:
             self.addItem(AUTOMATIC, None)
         for name in model_names():
             self.addItem(name, name)
@@ -76,21 +77,42 @@ class ModelChoice(QComboBox):
 _OPEN: WeakSet[ModelChoice] = WeakSet()
 
 
-def offer_models(*, choose: str | None, instead_of: str | None) -> None:
-    """List models anew in all widgets; what had chosen one takes another instead.
+def offer_model(folder: Path, *, base: str) -> None:
+    """Take a new model wherever the one that it was trained from, or another of it, is taken.
 
     Parameters
     ----------
-    choose
-        The model to take, name or folder.
-    instead_of
-        Whoever has chosen this one, or leaves the choice to the image, takes the other.
+    folder
+        Of the new model.
+    base
+        Name or folder of the model that it was trained from.
     """
+    for each in _still_open():
+        each.refill()
+        had = each.chosen
+        if each.automatic and (had is None or Path(had).name.startswith(Path(base).name)):
+            each.before = had
+            each.choose(str(folder))
+
+
+def withdraw_model(folder: Path) -> None:
+    """Take what was taken before, wherever a model is taken that is gone now."""
+    for each in _still_open():
+        had = each.chosen
+        each.refill()
+        if had == str(folder):
+            known = each.before is None or each.findData(each.before) >= 0
+            each.choose(each.before if known else None)
+
+
+def _still_open() -> list[ModelChoice]:
+    """Boxes whose dock was not closed."""
+    alive = []
     for each in list(_OPEN):
         try:
-            had = each.chosen
-            each.refill()
-            if each._automatic and had in (None, instead_of):
-                each.choose(choose)
-        except RuntimeError:  # its dock was closed
+            each.count()
+        except RuntimeError:
             _OPEN.discard(each)
+        else:
+            alive.append(each)
+    return alive

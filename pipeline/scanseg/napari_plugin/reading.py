@@ -216,7 +216,10 @@ def _classes(record: Mapping[str, Any], model: str, task: str) -> tuple[tuple[st
 def _table(path: Path) -> Any:
     import pandas as pd
 
-    table = pd.read_csv(path, float_precision="round_trip", dtype={"class": str, "image": str})
+    # From 3.1 on pandas reads every digit by itself, and warns of being told to.
+    old = tuple(int(part) for part in pd.__version__.split(".")[:2]) < (3, 1)
+    exactly: Any = {"float_precision": "round_trip"} if old else {}
+    table = pd.read_csv(path, dtype={"class": str, "image": str}, **exactly)
     whole = table.select_dtypes("integer").columns.difference(list(NUMBERED))
     return table.astype(dict.fromkeys(whole, "float64"))  # a measure that happens to be whole
 

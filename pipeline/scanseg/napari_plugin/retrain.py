@@ -29,7 +29,7 @@ from qtpy.QtWidgets import (
 from scanseg.napari_plugin.curve import LossCurve
 from scanseg.napari_plugin.docking import DockContent, still_progress_bar
 from scanseg.napari_plugin.layer_choice import LayerChoice
-from scanseg.napari_plugin.model_choice import ModelChoice, offer_models
+from scanseg.napari_plugin.model_choice import ModelChoice, offer_model, withdraw_model
 from scanseg.napari_plugin.own_models import accept_model, free_name, home_of_data, remove_model
 from scanseg.napari_plugin.plugin_settings import setting
 from scanseg.napari_plugin.training import Outcome, TrainingJob, TrainingRequest
@@ -196,7 +196,7 @@ class RetrainWidget(DockContent):
             self._say(f"The model cannot be kept: {error}")
             return
         self._drop()
-        offer_models(choose=str(self._accepted), instead_of=request.model)
+        offer_model(self._accepted, base=request.model)
         self._decidable(accept=False, roll_back=True)
         self._say(f"{self._accepted.name} is kept, and Segment uses it: {self._accepted}")
 
@@ -206,7 +206,7 @@ class RetrainWidget(DockContent):
         accepted, self._accepted = self._accepted, None
         if accepted is not None:
             remove_model(accepted)
-            offer_models(choose=None, instead_of=str(accepted))
+            withdraw_model(accepted)
         self._decidable(accept=False, roll_back=False)
         self._say("The old model is in use; the new one is gone.")
 
