@@ -7,7 +7,7 @@ from scanseg.simulate.imaging import (
     Detector,
     Probe,
     count,
-    distort_scan,
+    draw_drift,
     render_columns,
     row_jitter,
     spread,
@@ -107,7 +107,7 @@ def test_a_slow_detector_moves_nothing():
 def test_scan_distortions_are_as_large_as_asked():
     rng = np.random.default_rng(0)
     position = np.mgrid[0:200:20, 0:300:20].reshape(2, -1).T.astype(float)
-    moved = [distort_scan(position, (200, 300), rng, shear=0.01) - position for _ in range(200)]
+    moved = [draw_drift((200, 300), rng, shear=0.01).moved(position) - position for _ in range(200)]
     slow = np.array([d[-1, 0] / 80 for d in moved])  # 80 px below the middle, on the slow axis
     assert slow.std() == pytest.approx(0.01, rel=0.2)  # 200 draws: 5 %
     fly_back = np.array([d[0, 1] - d[14, 1] for d in moved])  # in the same row

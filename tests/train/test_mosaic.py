@@ -80,7 +80,7 @@ def test_a_preview_shows_what_is_trained_on(recipe, request, tmp_path):
     preview_recipe(request.getfixturevalue(recipe), path)
     pixels = np.asarray(Image.open(path))
     n_planes = 1 if recipe == "tiny_recipe" else 2
-    across = 8 // (n_planes + 1)
+    across = 9 // (n_planes + 1)
     assert pixels.shape[1] == across * (n_planes + 1) * (64 + GAP) - GAP
     # Somewhere there is an object.
     assert (pixels[HEADING:].max(axis=2) != pixels[HEADING:].min(axis=2)).any()

@@ -11,7 +11,17 @@ from scipy import fft, ndimage
 
 from scanseg.micrograph import FloatImage
 
-__all__ = ["Detector", "Probe", "count", "distort_scan", "render_columns", "row_jitter", "spread"]
+__all__ = [
+    "Detector",
+    "Drift",
+    "Probe",
+    "count",
+    "draw_drift",
+    "lag_kernel",
+    "render_columns",
+    "row_jitter",
+    "spread",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,20 +141,51 @@ def spread(image: FloatImage, probe: Probe) -> FloatImage:
     return np.asarray(fft.irfft2(spectrum, s=image.shape), np.float32)
 
 
-def distort_scan(
-    position_px: NDArray[np.float64],
-    shape: tuple[int, int],
-    rng: np.random.Generator,
-    *,
-    shear: float,
-) -> NDArray[np.float64]:
-    """Drift during a scan: shear and stretch along the slow axis, and fly-back as rows start."""
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """Drift during a scan: shear and stretch along the slow axis, and fly-back as rows start.
+
+    Parameters
+    ----------
+    shape
+        (height, width) of the scan.
+    along_y, along_x
+        Displacement a row, in pixels; none in the middle row.
+    fly_back_px
+        Displacement along x in the first column, which decays over a twentieth of the width.
+    """
+
+    shape: tuple[int, int]
+    along_y: float
+    along_x: float
+    fly_back_px: float
+
+    def moved(self, position_px: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Where positions (N, 2) of the sample are in the image."""
+        y, x = position_px.T
+        middle = y - self.shape[0] / 2
+        return np.stack([y + self.along_y * middle, x + self.along_x * middle + self._back(x)], 1)
+
+    def undone(self, position_px: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Which positions of the sample are at positions (N, 2) of the image."""
+        y, x = position_px.T
+        middle = (y - self.shape[0] / 2) / (1 + self.along_y)
+        sheared = x - self.along_x * middle
+        straight = sheared
+        for _ in range(20):  # each is closer by fly_back_px over its reach, about a tenth
+            straight = sheared - self._back(straight)
+        return np.stack([self.shape[0] / 2 + middle, straight], 1)
+
+    def _back(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
+        decay = np.exp(-np.maximum(x, 0) / (0.05 * self.shape[1]))
+        return np.asarray(self.fly_back_px * decay, np.float64)
+
+
+def draw_drift(shape: tuple[int, int], rng: np.random.Generator, *, shear: float) -> Drift:
+    """Drift of a scan of some shape; ``shear`` is typical of the displacement a row."""
     along_x, along_y = rng.normal(0, shear, 2)
-    y, x = position_px.T
-    middle = y - shape[0] / 2
     largest = rng.exponential(0.4 * shear) * shape[1]
-    fly_back = largest * np.exp(-np.maximum(x, 0) / (0.05 * shape[1]))
-    return np.stack([y + along_y * middle, x + along_x * middle + fly_back], 1)
+    return Drift(shape, along_y, along_x, largest)
 
 
 def row_jitter(
@@ -172,7 +213,7 @@ def count(expected: FloatImage, rng: np.random.Generator, detector: Detector) ->
     else:
         counts = rng.poisson(np.maximum(expected, 0)).astype(np.float32)
     if detector.lag:
-        counts = ndimage.convolve1d(counts, _lag_kernel(detector.lag), axis=1, mode="nearest")
+        counts = ndimage.convolve1d(counts, lag_kernel(detector.lag), axis=1, mode="nearest")
     if detector.read_noise:
         noise = rng.standard_normal(expected.shape, dtype=np.float32)
         counts += np.float32(detector.read_noise) * noise
@@ -182,7 +223,7 @@ def count(expected: FloatImage, rng: np.random.Generator, detector: Detector) ->
     return _quantise(image, detector.levels) if detector.levels else image
 
 
-def _lag_kernel(lag: float) -> NDArray[np.float64]:
+def lag_kernel(lag: float) -> NDArray[np.float64]:
     """Exponential decay towards later pixels, centred so that its mean shift is taken back."""
     tail = lag ** np.arange(4)
     kernel = np.zeros(7)

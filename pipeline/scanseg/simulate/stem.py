@@ -25,7 +25,7 @@ from scanseg.simulate.imaging import (
     Detector,
     Probe,
     count,
-    distort_scan,
+    draw_drift,
     render_columns,
     row_jitter,
     spread,
@@ -262,7 +262,7 @@ def _scan(
     """Columns of the scene and where the scan puts them, in padded pixels."""
     position = scene.columns.position_nm / scene.pixel_size_nm - 0.5
     if config.disorder and rng.uniform() < 0.5:
-        position = distort_scan(position, shape, rng, shear=0.012 * config.disorder)
+        position = draw_drift(shape, rng, shear=0.012 * config.disorder).moved(position)
     near = _inside(position, shape, margin=5.0 * scene.spacing_px, origin=0)
     return scene.columns.select(near), position[near]
 

@@ -397,7 +397,8 @@ def _kept_networks(module: SegmentationModule, output: Path) -> tuple[list[nn.Mo
     for path in paths if n_members > 1 else [folder / "best.ckpt"]:
         steps = _load(module, path)
         networks.append(copy.deepcopy(module.network).cpu())
-    log.info("kept the weights of step %d", steps)
+    if is_first_process():
+        log.info("kept the weights of step %d", steps)
     return networks, steps
 
 

@@ -20,6 +20,7 @@ from scanseg.preprocess import (
     normalise,
     resample_window,
 )
+from scanseg.train.atom_artefacts import disturb_atoms
 from scanseg.train.atom_patches import AtomPatch
 from scanseg.train.augment import augment, build_augmentation, mirror_border
 from scanseg.train.labelled import LabelledColumns, LabelledImage
@@ -60,16 +61,30 @@ class LabelledAtoms:
         self._intensity, self._recipe = intensity, recipe
         self._augmentation = build_augmentation(recipe.augmentation, recipe.normalisation)
 
-    def patch(self, grid: Grid, window: Window) -> AtomPatch:
-        """A window of the image on a grid, and the columns in it."""
+    def patch(
+        self, grid: Grid, window: Window, rng: np.random.Generator | None = None
+    ) -> AtomPatch:
+        """A window of the image on a grid, and the columns in it; ``rng`` draws artefacts."""
         recipe, columns = self._recipe, _columns(self.labelled)
         sampled = resample_window(self.labelled.image.data, grid, window, self._intensity)
         position = grid.to_grid(columns.position_px) - (window.top, window.left)
+        labelled = _window_of(self.labelled.labelled, grid, window)
+        intensity = self._intensity
+        if rng is not None and recipe.artefacts:
+            sampled, warp = disturb_atoms(
+                sampled, rng, recipe.artefacts,
+                spacing_px=recipe.spacing_px * grid.scale[0] / self.grid.scale[0],
+                dark_columns=intensity.dark_columns,
+            )  # fmt: skip
+            measured = measure_range(sampled, recipe.normalisation)  # dirt may be brighter
+            intensity = replace(measured, dark_columns=intensity.dark_columns)
+            if warp is not None:
+                position = warp.moved(position)
+                labelled = warp.labels(labelled.astype(np.uint8)) == 1
         class_map = draw_labels(
             (window.height, window.width), position, columns.class_index, columns.visible,
             recipe.labels,
         )  # fmt: skip
-        labelled = _window_of(self.labelled.labelled, grid, window)
         class_map[~labelled] = IGNORED
         pixel = np.rint(position).astype(int)
         inside = np.flatnonzero(((pixel >= 0) & (pixel < class_map.shape)).all(axis=1))
@@ -78,7 +93,7 @@ class LabelledAtoms:
         nearest = _nearest(position[columns.visible])
         spacing = float(np.median(nearest)) if len(nearest) else float("nan")
         return AtomPatch(
-            image=normalise(sampled, self._intensity, recipe.normalisation)[None],
+            image=normalise(sampled, intensity, recipe.normalisation)[None],
             class_map=class_map,
             position_px=position[inside],
             visible=visible,
@@ -100,7 +115,7 @@ class LabelledAtoms:
             top, left = (
                 int(rng.integers(max(length - side, 0) + 1)) for length in grid.shape
             )  # fmt: skip
-            patch = self.patch(grid, Window(top, left, side, side))
+            patch = self.patch(grid, Window(top, left, side, side), rng)
             if (patch.class_map != IGNORED).any():
                 break
         image, class_map = patch.image[0], patch.class_map

@@ -18,7 +18,7 @@ __all__ = ["draw_mosaic", "draw_sheet"]
 RgbImage = NDArray[np.uint8]  # (height, width, 3)
 
 GAP_PX, HEADING_PX = 4, 22
-PANELS_ACROSS = 8
+PANELS_ACROSS = 9
 # Planes that people recognise, of inputs that have more than one.
 SHOWN_PLANES = {"amplitude": "amplitude", "phase_cos": "phase (cos)"}
 NOT_JUDGED = (112, 112, 122)

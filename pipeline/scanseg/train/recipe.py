@@ -21,18 +21,22 @@ from scanseg.simulate.pfm import PfmScene
 from scanseg.simulate.stem import Range, StemScene
 
 __all__ = [
+    "AtomArtefact",
     "AtomRecipe",
     "Labels",
     "Loss",
     "Optimisation",
     "Recipe",
     "Validation",
+    "WallArtefact",
     "WallRecipe",
     "read_recipe",
     "recipe_of",
 ]
 
 Share = Annotated[float, Field(ge=0, le=1)]
+AtomArtefact = Literal["line_jitter", "drift", "lag", "dose", "contamination"]
+WallArtefact = Literal["line_jitter", "drift", "lag", "noise", "phase_offset", "row_jumps"]
 
 
 class Labels(Config):
@@ -214,6 +218,9 @@ class AtomRecipe(Recipe):
         default_factory=lambda: {"contrast": 0.3, "gamma": 0.1, "blur": 0.1, "dropout": 0.1}
     )
     """Probability of each augmentation of ``scanseg.train.augment``."""
+    artefacts: dict[AtomArtefact, Share] = Field(default_factory=dict)
+    """Probability of each artefact of the instrument that is put on labelled images; simulated ones
+    have theirs."""
 
 
 class WallRecipe(Recipe):
@@ -229,6 +236,9 @@ class WallRecipe(Recipe):
     """Classes, background first."""
     scene: PfmScene = PfmScene()
     """What is simulated."""
+    artefacts: dict[WallArtefact, Share] = Field(default_factory=dict)
+    """Probability of each artefact of the instrument that is put on labelled scans; simulated ones
+    have theirs."""
     uses: PositiveInt = 3
     """How often a simulated scan is trained on, turned and mirrored in another way each time. A
     scan of 192² pixels takes 25 ms to simulate, a step of eight of them 300 ms."""
