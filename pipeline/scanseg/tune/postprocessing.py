@@ -46,7 +46,7 @@ from scanseg.tune.space import (
 from scanseg.tune.study import Outcome, Report, Tuning, run_study
 from scanseg.walls import trace_lines
 
-__all__ = ["Postprocessing", "tune_postprocessing"]
+__all__ = ["Postprocessing", "score_walls_behind", "tune_postprocessing"]
 
 log = logging.getLogger(__name__)
 
@@ -285,17 +285,33 @@ def _inside(position_px: NDArray[np.float64], mask: NDArray[np.bool_]) -> NDArra
 
 
 def _score_walls(pairs: Sequence[tuple[LabelledImage, Prediction]], settings: RunSettings) -> float:
-    """Mean over the classes of the F1 of skeletons, one to one, over all images."""
-    totals: dict[int, SkeletonScore] = {}
+    scans = []
     for labelled, prediction in pairs:
         assert labelled.wall_map is not None  # labels of walls have one
-        truth = wall_skeleton(labelled.wall_map)
-        ignored = truth == IGNORED
+        scans.append((labelled.wall_map, prediction))
+    return score_walls_behind(scans, settings)
+
+
+def score_walls_behind(
+    scans: Sequence[tuple[NDArray[np.uint8], Prediction]], settings: RunSettings
+) -> float:
+    """Mean over the classes of the F1 of skeletons, one to one within 2 px, over all scans.
+
+    Parameters
+    ----------
+    scans
+        True class map, 255 where nothing is said, and prediction.
+    settings
+        How probabilities become walls.
+    """
+    totals: dict[int, SkeletonScore] = {}
+    for class_map, prediction in scans:
+        truth = wall_skeleton(class_map)
         found = _found_walls(prediction, settings)
-        found[~labelled.labelled] = 0
+        found[class_map == IGNORED] = 0  # finds there count neither way
         for number in range(1, len(prediction.model.contract.classes)):
             score = score_skeleton(
-                found == number, truth == number, radius=WALL_RADIUS_PX, ignored=ignored
+                found == number, truth == number, radius=WALL_RADIUS_PX, ignored=truth == IGNORED
             )
             totals[number] = totals.get(number, SkeletonScore(0, 0, 0)) + score
     # A class that is neither there nor found would count as perfect, whatever the settings.
