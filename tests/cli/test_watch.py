@@ -31,6 +31,18 @@ def test_it_ends_when_nothing_comes_any_more(scanseg, images, tmp_path):
     assert "1 unchanged" in stdout
 
 
+def test_the_memory_is_that_of_predict(scanseg, images, tmp_path):
+    out = tmp_path / "out"
+    code, _, _ = scanseg("watch", images, out, *QUICK, "--memory", "0.9GB")
+    assert code == 0
+    settings = json.loads((out / "run.json").read_text())["settings"]
+    # Half of 0.9 GB less what the program takes, at 100 bytes a pixel, in steps of 64 px.
+    assert settings["inference"]["tile_px"] == 960
+    code, stdout, _ = scanseg("predict", images, "-o", out, "--memory", "0.9GB")
+    assert "1 unchanged" in stdout
+    assert scanseg("watch", images, out, *QUICK, "--memory", "much")[0] == 2
+
+
 def test_events_for_programs(scanseg, images, tmp_path):
     code, stdout, _ = scanseg("watch", images, tmp_path / "out", *QUICK, "--events", "jsonl")
     events = [json.loads(line) for line in stdout.splitlines()]

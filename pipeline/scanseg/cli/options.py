@@ -19,6 +19,7 @@ __all__ = [
     "DeviceOption",
     "Events",
     "EventsOption",
+    "MemoryOption",
     "ModelOption",
     "PixelSizeOption",
     "QuietOption",
@@ -54,6 +55,10 @@ ConfigOption = Annotated[
 ]
 SetOption = Annotated[
     list[str] | None, typer.Option("--set", metavar="A.B=C", help="A setting; may be repeated.")
+]
+MemoryOption = Annotated[
+    str | None,
+    typer.Option(metavar="2GB", help="Fit tiles and images in flight to so much memory."),
 ]
 EventsOption = Annotated[
     Events | None, typer.Option(help="Write what happens to stdout, for programs.")

@@ -16,6 +16,7 @@ from scanseg.cli.options import (
     DeviceOption,
     Events,
     EventsOption,
+    MemoryOption,
     ModelOption,
     PixelSizeOption,
     QuietOption,
@@ -54,10 +55,7 @@ def predict(
     save: SaveOption = None,
     config: ConfigOption = None,
     set_: SetOption = None,
-    memory: Annotated[
-        str | None,
-        typer.Option(metavar="2GB", help="Fit tiles and images in flight to so much memory."),
-    ] = None,
+    memory: MemoryOption = None,
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Remove earlier results in OUT and compute all anew.")
     ] = False,

@@ -19,6 +19,7 @@ from scanseg.cli.options import (
     DeviceOption,
     Events,
     EventsOption,
+    MemoryOption,
     ModelOption,
     PixelSizeOption,
     QuietOption,
@@ -33,6 +34,7 @@ from scanseg.cli.session import exit_code, log_file, print_result, stoppable, su
 from scanseg.errors import ConfigError
 from scanseg.runs.choice import open_processor
 from scanseg.runs.folder import RunFolder
+from scanseg.runs.memory import fit_memory, parse_memory
 from scanseg.runs.plan import find_inputs
 from scanseg.runs.watch import EVERY_S, SETTLE_S, Pace, watch_folder
 
@@ -72,6 +74,7 @@ def watch(
     save: SaveOption = None,
     config: ConfigOption = None,
     set_: SetOption = None,
+    memory: MemoryOption = None,
     events: EventsOption = None,
     quiet: QuietOption = False,
     verbose: VerboseOption = 0,
@@ -95,6 +98,9 @@ def watch(
             "output.save": save,
         },
     )
+    bytes_in_flight = None
+    if memory is not None:
+        settings, bytes_in_flight = fit_memory(settings, parse_memory(memory))
     if not images.is_dir():
         raise ConfigError(f"{images} is no folder.", hint="Name the folder that images come into.")
     as_json = events is Events.JSONL
@@ -118,6 +124,7 @@ def watch(
                 stop=stop,
                 observe=observe,
                 command=tuple(sys.argv),
+                bytes_in_flight=bytes_in_flight,
             )
     code = exit_code(result)
     if as_json:

@@ -122,6 +122,7 @@ def watch_folder(
     stop: threading.Event,
     observe: Callable[[dict[str, Any]], None] = lambda event: None,
     command: tuple[str, ...] = (),
+    bytes_in_flight: int | None = None,
 ) -> RunResult:
     """Process what comes into a folder until it is stopped; tables and report follow.
 
@@ -133,7 +134,7 @@ def watch_folder(
         The folder, which may be out of reach for a while.
     folder
         Where results go, as ``execute`` writes them.
-    processor, settings, observe, command
+    processor, settings, observe, command, bytes_in_flight
         As ``execute`` takes them.
     pace
         How often to look, and for how long.
@@ -141,7 +142,7 @@ def watch_folder(
         Ends it after the frame in hand when it is set.
     """
     arrivals = Arrivals(pace.settle_s)
-    batches = _Batches(folder, processor, settings, observe, command, stop)
+    batches = _Batches(folder, processor, settings, observe, command, stop, bytes_in_flight)
     started_s = active_s = time.monotonic()
     plan = find_inputs([images], output=folder.path, taken=folder.manifest.path_of)
     while not stop.is_set():
@@ -183,6 +184,7 @@ class _Batches:
         observe: Callable[[dict[str, Any]], None],
         command: tuple[str, ...],
         stop: threading.Event,
+        bytes_in_flight: int | None,
     ) -> None:
         self._folder = folder
         self._processor = processor
@@ -190,6 +192,7 @@ class _Batches:
         self._observe = observe
         self._command = command
         self._stop = stop
+        self._bytes_in_flight = bytes_in_flight
         self._earlier = Earlier(started=now())
         self._kept: set[str] = set()
 
@@ -204,6 +207,7 @@ class _Batches:
             command=self._command,
             stop=self._stop,
             earlier=self._earlier,
+            bytes_in_flight=self._bytes_in_flight,
         )
         files = {file.name: file for file in (*self._earlier.files, *plan.files)}
         self._earlier = replace(
