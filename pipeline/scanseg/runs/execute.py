@@ -205,8 +205,9 @@ def _record(
     earlier: Earlier,
 ) -> dict[str, Any]:
     files = {file.name: file for file in (*earlier.files, *plan.files)}
+    known = versions()
     return {
-        "scanseg": versions()["scanseg"],
+        "scanseg": known["scanseg"],
         "command": list(command),
         "started": earlier.started or now(),
         "model": dict(processor.description),
@@ -215,7 +216,7 @@ def _record(
         "inputs": [{"path": str(file.path), "image": name} for name, file in files.items()],
         "skipped": _skipped(*plan.skipped),
         "seeds": {},  # nothing on the way of an image is random
-        "versions": versions(),
+        "versions": known,
         "machine": describe_machine(),
     }
 
