@@ -23,6 +23,8 @@ COMMANDS = {
     "motion": "Follow domain walls through a series of scans of one place.",
     "tracks": "Follow atoms through a movie.",
     "patches": "Cut out the surroundings of atoms as a stack.",
+    "distortion": "Measure and correct drift and line jitter of scans.",
+    "convert": "Write the atoms of a run for other programs.",
     "report": "Write the report of a run and its tables anew.",
     "check": "Say what is in files, and what predict would take.",
     "simulate": "Make labelled images whose truth is known.",

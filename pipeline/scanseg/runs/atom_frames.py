@@ -75,6 +75,12 @@ class AtomFrames:
         return sum(_n_frames(entry) for entry in self.entries)
 
     @property
+    def calibrated(self) -> bool:
+        """Whether every frame has a pixel size."""
+        rows = (row for entry in self.entries for row in entry.frames)
+        return all(_pixel_size_nm(row) is not None for row in rows)
+
+    @property
     def names(self) -> list[str]:
         """Names of the images."""
         return [entry.name for entry in self.entries]
