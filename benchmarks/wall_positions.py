@@ -11,6 +11,8 @@ drawn three pixels wide and thinned, as a network's would be. Printed are:
 * found: share of the walls' length with a measured wall within 3 px;
 * bias and s.d. of the offset along the true normal, towards one side of the wall (up, or the a
   domain), and half the range that holds the middle 68 %;
+* easy: share of what was found that is no lamella drawn as one line and 4 px from any corner of
+  35° or more, and bias and s.d. there;
 * s.d. over the goal of 0.3 px, and over a bound: that of one point of a lone, straight 180° wall
   whose response is known but for its place, information summed over w along the wall;
 * rms of error / error bar, and the 68 % point of it, which a few junctions do not decide;
@@ -51,6 +53,7 @@ CHANNELS = {
     "amplitude": (Signal.PFM_AMPLITUDE,),
     "phase": (Signal.PFM_PHASE,),
 }
+CORNER_PX = 4
 LAYOUT = {"ferroelectric": ("domains", 1), "ferroelastic": ("twins", 2)}
 
 
@@ -59,6 +62,7 @@ class Row:
     """Offsets, error bars, bounds and widths of a row; one number a pixel of true length."""
 
     offset: list[FloatArray]
+    easy: list[NDArray[np.bool_]]
     err: list[FloatArray]
     bound: list[float]
     width: list[float]
@@ -102,6 +106,37 @@ def offsets(at: FloatArray, normal: FloatArray, lines: list[FloatArray]) -> Floa
     return offset
 
 
+def true_points(
+    wall: Wall, own: Wall
+) -> tuple[FloatArray, FloatArray, NDArray[np.bool_], FloatArray]:
+    """Points a pixel apart on a wall as resolved, normals, whether it is alone, contrast.
+
+    Where the two sides of a narrow lamella are one line, and that begins, it jumps to the middle:
+    normals are those of the wall itself, ``own``, not of the jump.
+    """
+    way = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(own.position_px, axis=0).T))])
+    at = np.linspace(0, way[-1], max(2, round(way[-1]) + 1))
+
+    def there(values: FloatArray) -> FloatArray:
+        return np.interp(at, way, values)
+
+    points = np.stack([there(wall.position_px[:, 0]), there(wall.position_px[:, 1])], 1)
+    itself = np.stack([there(own.position_px[:, 0]), there(own.position_px[:, 1])], 1)
+    moved = np.hypot(*(points - itself).T) > 0.01
+    return points, normals(itself), ~ndimage.maximum_filter1d(moved, 7), there(wall.contrast)
+
+
+def near_corners(points: FloatArray, reach: int) -> NDArray[np.bool_]:
+    """Points so near to where their line turns by more than 35 degrees within 6 px."""
+    n = np.arange(len(points))
+    ahead = points[np.minimum(n + 3, len(points) - 1)] - points
+    behind = points - points[np.maximum(n - 3, 0)]
+    size = np.maximum(np.hypot(*ahead.T) * np.hypot(*behind.T), 1e-9)
+    turns = (ahead * behind).sum(1) / size < np.cos(np.deg2rad(35.0))
+    turns &= (n >= 2) & (n < len(points) - 2)
+    return np.asarray(ndimage.maximum_filter1d(turns, 2 * reach + 1))
+
+
 def misdrawn(wall: Wall, rng: np.random.Generator) -> Wall:
     """The wall as a network might draw it: off by up to a pixel, slowly changing."""
     n = len(wall.position_px)
@@ -137,16 +172,20 @@ def score(
     mine = [wall for wall in found if wall.main_class == class_index]
     at = [np.empty((0, 2))]
     normal = [np.empty((0, 2))]
-    for wall in walls:
+    easy = [np.empty(0, bool)]
+    for wall, own in zip(walls, scan.walls, strict=True):
         if wall.kind == kind:
-            points, contrast = resampled(wall.position_px, wall.contrast)
-            at.append(points[contrast >= VISIBLE])
-            normal.append(normals(points)[contrast >= VISIBLE])
+            points, across, alone, contrast = true_points(wall, own)
+            seen = contrast >= VISIBLE
+            at.append(points[seen])
+            normal.append(across[seen])
+            easy.append((alone & ~near_corners(points, CORNER_PX))[seen])
     points, across = np.concatenate(at), np.concatenate(normal)
     if not len(points):
         return
     offset = offsets(points, across, [wall.position_px for wall in mine])
     row.offset.append(offset)
+    row.easy.append(np.concatenate(easy))
     err = np.full(len(offset), np.nan)
     hit = np.isfinite(offset)
     if hit.any():
@@ -164,7 +203,7 @@ def score(
 def measure(kind: str, noise: float, disorder: float, channels: str, seeds: range) -> Row:
     """All scans of a row."""
     layout, class_index = LAYOUT[kind]
-    row = Row([], [], [], [])
+    row = Row([], [], [], [], [])
     for seed in seeds:
         scan, walls, probability = simulated(seed, layout, noise, disorder)
         given: dict[Signal, Micrograph] = {
@@ -187,9 +226,11 @@ def printed(row: Row) -> str:
     pull = (offset / err)[hit & np.isfinite(err)]
     low, high = np.percentile(offset[hit], [16, 84])
     width = np.array(row.width)
+    easy = hit & np.concatenate(row.easy)
     return (
         f"{hit.mean():6.3f} {offset[hit].mean():+6.3f} {offset[hit].std():6.3f} "
-        f"{(high - low) / 2:6.3f} {offset[hit].std() / GOAL_PX:6.2f} "
+        f"{(high - low) / 2:6.3f} {easy.sum() / hit.sum():6.2f} {offset[easy].mean():+6.3f} "
+        f"{offset[easy].std():6.3f} {offset[hit].std() / GOAL_PX:6.2f} "
         f"{offset[hit].std() / np.median(row.bound):6.1f} {np.sqrt(np.mean(pull**2)):6.2f} "
         f"{np.percentile(np.abs(pull), 68.3):6.2f} {np.nanmedian(width):6.3f} "
         f"{1e6 * row.seconds / max(row.points, 1):6.1f}"
@@ -208,7 +249,8 @@ def main() -> None:
     measure("ferroelectric", 0.05, 0.0, "all", range(1))  # compiles the kernels
     print(
         f"{'class':14}{'noise':>6}{'disorder':>9} {'channels':10}{'found':>6}{'bias':>7}{'s.d.':>7}"
-        f"{'68 %':>7}{'/goal':>7}{'/bound':>7}{'/bar':>7}{'68 %':>7}{'w':>7}{'ms/1000':>8}"
+        f"{'68 %':>7}{'easy':>7}{'bias':>7}{'s.d.':>7}{'/goal':>7}{'/bound':>7}{'/bar':>7}"
+        f"{'68 %':>7}{'w':>7}{'ms/1000':>8}"
     )
     for kind in LAYOUT:
         for noise in options.noise:

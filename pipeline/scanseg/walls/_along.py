@@ -243,3 +243,49 @@ def chord_means(line, span, scale_y, scale_x):
         dy, dx = dy * scale_y, dx * scale_x
         doubled += complex(dx, dy) ** 2 / max(math.hypot(dy, dx), 1e-9)
     return across / (len(line) - span), doubled
+
+
+@njit(cache=True, nogil=True)
+def break_line(points, cost, breaks):
+    """Where straight sections best meet: squares across them and ``cost`` a section are least.
+
+    Returns
+    -------
+    n_breaks
+        How many there are, the last one first in ``breaks``. Sections have four points at least,
+        and 300 at most.
+    """
+    n = len(points)
+    sums = np.zeros((n + 1, 5))
+    for i in range(n):
+        y, x = points[i, 0] - points[0, 0], points[i, 1] - points[0, 1]
+        sums[i + 1, 0] = sums[i, 0] + y
+        sums[i + 1, 1] = sums[i, 1] + x
+        sums[i + 1, 2] = sums[i, 2] + y * y
+        sums[i + 1, 3] = sums[i, 3] + x * x
+        sums[i + 1, 4] = sums[i, 4] + y * x
+    least = np.full(n, np.inf)
+    least[0] = 0.0
+    before = np.zeros(n, np.int64)
+    for j in range(1, n):
+        for i in range(max(0, j - 300), j):
+            if least[i] == np.inf or (j - i < 4 and not (i == 0 and j == n - 1)):
+                continue
+            m = j - i + 1
+            y = (sums[j + 1, 0] - sums[i, 0]) / m
+            x = (sums[j + 1, 1] - sums[i, 1]) / m
+            yy = sums[j + 1, 2] - sums[i, 2] - m * y * y
+            xx = sums[j + 1, 3] - sums[i, 3] - m * x * x
+            yx = sums[j + 1, 4] - sums[i, 4] - m * y * x
+            across = 0.5 * (yy + xx - math.sqrt((yy - xx) ** 2 + 4 * yx * yx))
+            total = least[i] + max(across, 0.0) + cost
+            if total < least[j]:
+                least[j] = total
+                before[j] = i
+    count = 0
+    at = before[n - 1]
+    while at > 0:
+        breaks[count] = at
+        count += 1
+        at = before[at]
+    return count

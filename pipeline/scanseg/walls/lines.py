@@ -11,8 +11,6 @@ from numpy.typing import NDArray
 
 __all__ = ["WallLine", "evenly_spaced", "joined", "normals", "parted", "sampled", "smooth_lines"]
 
-# Half a pixel of noise along a wall is smoothed away before normals are taken from it.
-SMOOTHING_PX = 2.0
 # Normals are taken from points so many to both sides.
 SPAN = 2
 
@@ -80,14 +78,14 @@ def evenly_spaced(
 
 
 def smooth_lines(
-    pixels: Sequence[NDArray[np.int64]], closed: Sequence[bool]
+    pixels: Sequence[NDArray[np.int64]], closed: Sequence[bool], smoothing_px: Sequence[float]
 ) -> list[NDArray[np.float64]]:
     """Points a pixel apart along smoothed pixels of each line; open ends stay where they are."""
     from scanseg.walls._along import blur_lines
 
     points, start, length = joined(pixels)
     smooth = np.empty_like(points)
-    sigma = np.full(len(length), SMOOTHING_PX)
+    sigma = np.array(smoothing_px, float)
     blur_lines(points, np.array(closed, bool), start, length, sigma, 1, False, smooth)
     return parted(*evenly_spaced(smooth, start, length, step_px=1.0))
 

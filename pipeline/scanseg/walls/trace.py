@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from scanseg.micrograph import FloatImage, Mask, Micrograph, Signal
 from scanseg.walls.classes import split_by_class
+from scanseg.walls.corners import turned_ring
 from scanseg.walls.flip import at_phase_flips
 from scanseg.walls.graph import Branch, WallGraph, prune, trace_skeleton
 from scanseg.walls.lengths import line_length
@@ -23,6 +24,9 @@ __all__ = ["TracedWall", "trace_lines"]
 
 # Probabilities are averaged so far along a branch (s.d.) before the classes are compared.
 CLASS_SMOOTHING_PX = 3.0
+# Half a pixel of noise along a wall is smoothed away before normals are taken from it; where
+# ferroelastic walls turn, they have corners.
+SMOOTHING_PX, SMOOTHING_ANGULAR_PX = 2.0, 1.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -159,9 +163,12 @@ def _seen(line: NDArray[np.float64], probability: FloatImage) -> NDArray[np.floa
 
 def _expected(branches: Sequence[Branch], class_index: Sequence[int]) -> list[WallLine]:
     closed = [branch.start < 0 for branch in branches]
-    lines = smooth_lines([branch.pixels for branch in branches], closed)
+    lines = smooth_lines(
+        [branch.pixels for branch in branches], closed,
+        [SMOOTHING_PX if index == 1 else SMOOTHING_ANGULAR_PX for index in class_index],
+    )  # fmt: skip
     return [
-        WallLine(line, np.full(len(line), index), ring)
+        WallLine(turned_ring(line) if ring and index > 1 else line, np.full(len(line), index), ring)
         for line, index, ring in zip(lines, class_index, closed, strict=True)
     ]
 
