@@ -191,3 +191,17 @@ def test_what_is_no_model_is_said(tmp_path):
     (tmp_path / "weights.pth").write_bytes(b"\x80\x02")
     with pytest.raises(BundleError, match="pickles"):
         import_model(tmp_path / "weights.pth")
+
+
+def test_a_header_whose_length_looks_like_a_pickle_is_none(given):
+    from safetensors.numpy import load_file, save_file
+
+    path = given / "weights.safetensors"
+    weights = load_file(path)
+    save_file(weights, path, metadata={"note": ""})
+    shorter = int.from_bytes(path.read_bytes()[:8], "little")
+    # The low bytes of 0x10280 are those that a pickle of protocol 2 begins with.
+    save_file(weights, path, metadata={"note": "x" * (0x10280 - shorter)})
+    assert path.read_bytes()[:2] == b"\x80\x02"
+    _resigned(given)
+    assert import_model(given).name == "tiny"

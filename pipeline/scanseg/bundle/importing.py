@@ -209,7 +209,9 @@ def _copy_files(source: _Source, folder: Path) -> None:
             )
         source.copy(name, folder / name)
         with (folder / name).open("rb") as file:
-            if file.read(4).startswith(_PICKLE_STARTS):
+            first = file.read(_HEADER_LENGTH + 1)
+            # The length of a header may look like the start of a pickle; what follows does not.
+            if first.startswith(_PICKLE_STARTS) and not first.endswith(b"{"):
                 raise BundleError(
                     f"{name} is a pickle or an archive, which could execute code, and not what its "
                     "name says.",

@@ -84,6 +84,8 @@ def evaluate(
     from scanseg.evaluate.results import find_results, pair_results
 
     start_logging(0)
+    if counts_per_unit is not None and not counts_per_unit > 0:
+        raise ConfigError("--counts-per-unit must be above 0.", hint="Give 1 for images of counts.")
     pairing = pair_results(find_results(found), find_results(truth))
     evaluation = evaluate_results(
         pairing,

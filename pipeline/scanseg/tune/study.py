@@ -299,8 +299,9 @@ def _sampler(
     if settings.search == "gp":
         return optuna.samplers.GPSampler(seed=seed, n_startup_trials=settings.random_first)
     return optuna.samplers.TPESampler(
-        seed=seed, n_startup_trials=settings.random_first, multivariate=True
-    )
+        seed=seed, n_startup_trials=settings.random_first, multivariate=True,
+        constant_liar=True,  # other processes are trying something just now
+    )  # fmt: skip
 
 
 def _warm_start(
