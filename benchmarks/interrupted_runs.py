@@ -49,8 +49,15 @@ class SpotMaps:
 
     def __init__(self, spots: np.ndarray) -> None:
         self.class_map = (spots > 0).astype(np.uint8)
-        self.probability = np.stack([1 - self.class_map, self.class_map]).astype(np.float32)
-        self.uncertainty = np.full(spots.shape, 0.25, np.float32)
+
+    def probability_rows(self, start: int, stop: int) -> np.ndarray:
+        """Rows of the probability of both classes."""
+        rows = self.class_map[start:stop]
+        return np.stack([1 - rows, rows]).astype(np.float32)
+
+    def uncertainty_rows(self, start: int, stop: int) -> np.ndarray:
+        """Rows of the uncertainty."""
+        return np.full((stop - start, self.class_map.shape[1]), 0.25, np.float32)
 
     def class_map_rows(self, start: int, stop: int) -> np.ndarray:
         """Rows of the class map."""

@@ -5,6 +5,7 @@ import tracemalloc
 import numpy as np
 import pytest
 
+from scanseg import mapped
 from scanseg.bundle import foreground_probability
 from scanseg.errors import ConfigError, ScansegError
 from scanseg.inference import InferenceConfig, OpenvinoEngine, Prediction, predict
@@ -93,6 +94,24 @@ def test_seams_cannot_be_found(model, engine):
     same_phase = steps[[i for i in elsewhere if phase[i] in phase[np.array(cuts) - 1]]]
     # The mean over a few hundred rows and a few cuts scatters by some per cent.
     assert at_cuts == pytest.approx(same_phase.mean(), rel=0.1)
+
+
+def test_a_large_prediction_lies_in_a_file_and_is_the_same(model, engine, monkeypatch, tmp_path):
+    image = lattice((150, 217))
+    grid = Grid(image.shape, (170, 171))
+    config = InferenceConfig(tile_px=96, augment="flips")
+    options = {"grid": grid, "engine": engine, "config": config}
+    found = predict(image, model, **options)
+    monkeypatch.setattr(mapped, "LARGE_BYTES", 20_000)
+    stored = tmp_path / "image.npy"
+    np.save(stored, image)
+    large = predict(np.load(stored, mmap_mode="r"), model, scratch=tmp_path, **options)
+    assert not mapped.is_mapped(found.foreground)
+    assert mapped.is_mapped(large.foreground)
+    assert mapped.is_mapped(large.spread)
+    np.testing.assert_array_equal(large.foreground, found.foreground)
+    np.testing.assert_array_equal(large.probability, found.probability)
+    np.testing.assert_array_equal(large.uncertainty, found.uncertainty)
 
 
 def test_augmentation_makes_the_prediction_symmetric(model, engine):

@@ -34,13 +34,12 @@ SCAN_WALLS_PX = (20.3, 50.6)
 class FakeMaps:
     class_map: np.ndarray
 
-    @property
-    def probability(self) -> np.ndarray:
-        return np.stack([1 - self.class_map, self.class_map]).astype(np.float32)
+    def probability_rows(self, start: int, stop: int) -> np.ndarray:
+        rows = self.class_map[start:stop]
+        return np.stack([1 - rows, rows]).astype(np.float32)
 
-    @property
-    def uncertainty(self) -> np.ndarray:
-        return np.full(self.class_map.shape, 0.25, np.float32)
+    def uncertainty_rows(self, start: int, stop: int) -> np.ndarray:
+        return np.full((stop - start, self.class_map.shape[1]), 0.25, np.float32)
 
     def class_map_rows(self, start: int, stop: int) -> np.ndarray:
         return self.class_map[start:stop]
@@ -101,9 +100,11 @@ class SpotFinder:
 class ScanMaps:
     probability: np.ndarray
 
-    @property
-    def uncertainty(self) -> np.ndarray:
-        return 1 - self.probability.max(axis=0)
+    def probability_rows(self, start: int, stop: int) -> np.ndarray:
+        return self.probability[:, start:stop]
+
+    def uncertainty_rows(self, start: int, stop: int) -> np.ndarray:
+        return 1 - self.probability[:, start:stop].max(axis=0)
 
     def class_map_rows(self, start: int, stop: int) -> np.ndarray:
         return self.probability[:, start:stop].argmax(axis=0).astype(np.uint8)

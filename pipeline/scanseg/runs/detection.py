@@ -26,13 +26,11 @@ __all__ = ["Detection", "Maps", "detected_atoms", "detected_walls"]
 class Maps(Protocol):
     """The part of a prediction that is written to files."""
 
-    @property
-    def probability(self) -> FloatImage:
-        """Probability of each class, shape (C, height, width)."""
+    def probability_rows(self, start: int, stop: int) -> FloatImage:
+        """Rows of the probability of each class, shape (C, stop - start, width)."""
 
-    @property
-    def uncertainty(self) -> FloatImage:
-        """Uncertainty, shape (height, width)."""
+    def uncertainty_rows(self, start: int, stop: int) -> FloatImage:
+        """Rows of the uncertainty, shape (stop - start, width)."""
 
     def class_map_rows(self, start: int, stop: int) -> NDArray[Any]:
         """Rows of the class map, uint8, shape (stop - start, width)."""

@@ -7,7 +7,7 @@ import math
 import os
 import re
 import shutil
-from collections.abc import Container
+from collections.abc import Callable, Container
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from scanseg.micrograph import Micrograph
 from scanseg.report import ATOM_TABLES, WALL_TABLES, append_table, write_png
-from scanseg.runs.detection import Detection
+from scanseg.runs.detection import Detection, Maps
 from scanseg.runs.manifest import content_checksum
 from scanseg.runs.parts import parts_of
 from scanseg.runs.plan import InputFile
@@ -26,6 +26,9 @@ from scanseg.runs.tasks import TABLES, TASKS
 from scanseg.writers import MapWriter
 
 __all__ = ["ImageOutputs", "remove_outputs"]
+
+# Returns some rows of a plane: of a large image all of them do not fit into the memory.
+Rows = Callable[[int, int], NDArray[Any]]
 
 TABLE_FORMATS = {**ATOM_TABLES, **WALL_TABLES}
 OUTPUT_FILES = re.compile(
@@ -116,7 +119,7 @@ class ImageOutputs:
                 {**feature, "properties": {"frame": index, **feature["properties"]}}
                 for feature in collection["features"]
             ]
-        for name, planes in _planes(detection, set(self._maps)).items():
+        for name, planes in _planes(detection, set(self._maps), len(self._classes)).items():
             for rows in planes:
                 self._maps[name].add_plane(rows)
         if index in self._overlay_frames:
@@ -175,19 +178,24 @@ def remove_outputs(folder: Path, *, keep: Container[str] = ()) -> None:
         folder.rmdir()
 
 
-def _planes(detection: Detection, wanted: set[str]) -> dict[str, list[Any]]:
+def _planes(detection: Detection, wanted: set[str], n_classes: int) -> dict[str, list[Rows]]:
     """Functions that return rows, for every plane of every map that is wanted."""
-    planes: dict[str, list[Any]] = {"class_map.tif": [detection.maps.class_map_rows]}
+    maps = detection.maps
+    planes: dict[str, list[Rows]] = {"class_map.tif": [maps.class_map_rows]}
     if "probability.tif" in wanted:
-        planes["probability.tif"] = [_rows_of(plane) for plane in detection.maps.probability]
+        planes["probability.tif"] = [_class_rows(maps, index) for index in range(n_classes)]
     if "uncertainty.tif" in wanted:
-        planes["uncertainty.tif"] = [_rows_of(detection.maps.uncertainty)]
+        planes["uncertainty.tif"] = [maps.uncertainty_rows]
     if "domains.tif" in wanted and detection.domain_map is not None:
         planes["domains.tif"] = [_rows_of(detection.domain_map)]
     return planes
 
 
-def _rows_of(plane: NDArray[Any]) -> Any:
+def _class_rows(maps: Maps, index: int) -> Rows:
+    return lambda start, stop: maps.probability_rows(start, stop)[index]
+
+
+def _rows_of(plane: NDArray[Any]) -> Rows:
     return lambda start, stop: plane[start:stop]
 
 
