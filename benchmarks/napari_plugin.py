@@ -151,7 +151,12 @@ class MouseEvent:
     """What napari hands to tools: a wrapper whose contents it changes while the mouse moves."""
 
     def __init__(self, kind: str, position: Any) -> None:
-        self.__wrapped__: Any = SimpleNamespace(type=kind, position=tuple(position), handled=False)
+        self.__wrapped__: Any = SimpleNamespace(
+            type=kind,
+            position=tuple(position),
+            handled=False,
+            is_dragging=kind == "mouse_move",
+        )
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.__wrapped__, name)

@@ -45,6 +45,8 @@ class AtomEditor(TableEditor):
         class_name: Callable[[], str],
         is_snapping: Callable[[], bool],
     ) -> None:
+        if not layer.data.flags.writeable:  # a table's own array; atoms are moved in place
+            layer.data = np.array(layer.data)
         super().__init__(viewer, layer, class_name)
         self._is_snapping = is_snapping
         self.mover = AtomMover(viewer, layer, before=self.history.remember, after=self._moved)
@@ -129,6 +131,12 @@ class AtomEditor(TableEditor):
         layer = self.layer
         self.mover.draw_all()
         layer.selected_data = set()
+        if len(state.data) == len(layer.data):  # in place: four times as fast for 100,000
+            layer.data[:] = state.data
+            layer.features = state.features
+            layer.face_color[:] = state.colours
+            layer.refresh()
+            return
         layer.data = np.array(state.data)  # the snapshot must not change with the layer
         layer.features = state.features
         if len(state.data):

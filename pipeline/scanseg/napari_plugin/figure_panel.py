@@ -33,7 +33,7 @@ ORIENTATIONS = "orientation rose"
 SLOW = (DISPLACEMENTS, ORIENTATIONS)  # a lattice to find, a kernel to compile
 NO_MEASURES = {"atom", "frame", "branch", "start", "end"}
 FIRST_SHOWN = ("probability", "width_nm")
-SMALLEST_PX = 190
+SMALLEST_PX, LARGEST_PX = 190, 460
 
 
 class FigurePanel(QWidget):
@@ -49,6 +49,7 @@ class FigurePanel(QWidget):
         self._canvas: Any = None
         self._work: _Work | None = None
         self.figure: Any = None
+        self._shape_in = (1.0, 1.0)
         self.choice = QComboBox()
         self.save_button = QPushButton("Save figure…")
         self.note = QLabel("")
@@ -156,12 +157,25 @@ class FigurePanel(QWidget):
         from matplotlib.backends.backend_qtagg import FigureCanvasQTAgg
 
         old, self.figure = self._canvas, figure
+        self._shape_in = tuple(figure.get_size_inches())
         self._canvas = FigureCanvasQTAgg(figure)  # type: ignore[no-untyped-call]
-        self._canvas.setMinimumHeight(SMALLEST_PX)
+        self._fit_canvas()
         self._column.addWidget(self._canvas)
         if old is not None:
             self._column.removeWidget(old)
             old.deleteLater()
+
+    def resizeEvent(self, event: Any) -> None:  # noqa: N802
+        """As Qt asks."""
+        super().resizeEvent(event)
+        self._fit_canvas()
+
+    def _fit_canvas(self) -> None:
+        """Give the canvas the shape of the figure: one on an image has no room for bands."""
+        if self._canvas is not None:
+            width_in, height_in = self._shape_in
+            height = int(self.width() * height_in / width_in)
+            self._canvas.setFixedHeight(min(max(height, SMALLEST_PX), LARGEST_PX))
 
     def _make_ready(self) -> None:
         if self._ready:

@@ -147,7 +147,7 @@ def draw_orientations(
     axes.tick_params(labelsize=TEXT_PT)
     if len(rose):
         axes.legend(
-            frameon=False, fontsize=TEXT_PT, loc="upper center", bbox_to_anchor=(0.5, -0.05)
+            frameon=False, fontsize=TEXT_PT, loc="upper center", bbox_to_anchor=(0.5, -0.08)
         )
     return figure
 

@@ -121,6 +121,7 @@ class InspectWidget(DockContent):
     def _take_layer(self, layer: Any) -> None:
         self._watch(layer)
         self._rank = -1
+        self.status.setText("")
         self._refresh()
 
     def _watch(self, layer: Any) -> None:
@@ -184,7 +185,7 @@ class InspectWidget(DockContent):
         column.addLayout(steps)
         column.addWidget(self.status)
         column.addWidget(self.table, 1)
-        column.addWidget(self.figures, 1)
+        column.addWidget(self.figures)
 
 
 def _step(widget: InspectWidget, by: int, viewer: Any) -> None:

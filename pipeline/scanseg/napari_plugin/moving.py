@@ -18,9 +18,11 @@ from scanseg.napari_plugin.content import KEY
 
 __all__ = ["AtomMover"]
 
-# Drawing fewer points takes no longer than drawing the image.
-MANY = 5000
+# As many can be told apart in a window; taking hold of one costs 10 ms for a thousand of them.
+MANY = 2000
 REST_MS = 700
+# An atom is taken hold of up to this part of its mark's width from its middle.
+REACH_OF_SIZE = 0.75
 OVERLAY = "atoms being moved"
 
 
@@ -64,12 +66,12 @@ class AtomMover(QObject):
         """Take the mouse."""
         if self.is_on:
             return
-        layers = self._viewer.layers
+        layers, sizes = self._viewer.layers, self._layer.size
         self._overlay = self._viewer.add_points(
             np.empty((0, self._layer.ndim)),
             name=OVERLAY,
             border_width=0.0,
-            size=float(self._layer.current_size),
+            size=float(sizes[0] if len(sizes) else self._layer.current_size),
             opacity=self._layer.opacity,
             metadata={KEY: {"role": "overlay"}},
             **like(self._layer),
@@ -105,18 +107,19 @@ class AtomMover(QObject):
             self._layer.visible = True
 
     def _drag(self, layer: Any, event: Any) -> Iterator[None]:
-        row = self._under(layer.world_to_data(event.position))
-        if row is None:
+        pointer = np.asarray(layer.world_to_data(event.position))
+        distance = self._distance(pointer)
+        row = int(np.argmin(distance)) if len(distance) else 0
+        if not len(distance) or distance[row] > REACH_OF_SIZE * float(layer.size[row]):
             return
         self._rest.stop()
         layer.mouse_pan = False
         self._before()
         start = np.array(layer.data[row])
-        grip = np.asarray(layer.world_to_data(event.position)) - start
-        self._draw_around(row)
+        self._draw_around(row, distance)
         yield
         while event.type == "mouse_move":
-            place = np.asarray(layer.world_to_data(event.position)) - grip
+            place = start + np.asarray(layer.world_to_data(event.position)) - pointer
             layer.data[row, -2:] = place[-2:]
             self._draw()
             yield
@@ -126,16 +129,6 @@ class AtomMover(QObject):
             self._draw()
         self._rest.start()
 
-    def _under(self, place: Any) -> int | None:
-        """The row of the atom at a place, or None where there is none."""
-        data = self._layer.data
-        if not len(data):
-            return None
-        distance = self._distance(place)
-        nearest = int(np.argmin(distance))
-        reach = 0.75 * float(self._layer.size[nearest])
-        return nearest if distance[nearest] <= reach else None
-
     def _distance(self, place: Any) -> Any:
         """Of every atom from a place in pixels; atoms of other frames are far away."""
         data = self._layer.data
@@ -144,10 +137,9 @@ class AtomMover(QObject):
             distance[np.rint(data[:, 0]) != round(float(place[0]))] = np.inf
         return distance
 
-    def _draw_around(self, row: int) -> None:
+    def _draw_around(self, row: int, distance: Any) -> None:
         """Show an atom with its neighbours on the layer of its own."""
         layer = self._layer
-        distance = self._distance(layer.data[row])
         n_near = min(MANY, len(distance))
         near = np.argpartition(distance, n_near - 1)[:n_near]
         # The one in hand last, on top.
@@ -156,7 +148,6 @@ class AtomMover(QObject):
         self._shown = np.concatenate([moved_before, rows])[-2 * MANY :]
         self._draw()
         self._overlay.face_color = layer.face_color[self._shown]
-        self._overlay.size = float(layer.size[row])
         layer.visible = False
 
     def _draw(self) -> None:
