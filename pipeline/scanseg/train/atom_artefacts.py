@@ -56,13 +56,12 @@ def disturb_atoms(
             spacing_px=spacing_px,
         )  # fmt: skip
         image = warp.drawn(image)
-    low, high = (float(value) for value in np.percentile(image, (1, 99)))
-    span = max(high - low, 1e-6)
     if "contamination" in drawn:
+        _, span = _range(image)
         sign = -1.0 if dark_columns else 1.0
         image = image + np.float32(sign * span) * _dirt(_sides(image), rng, spacing_px)
     if "dose" in drawn:
-        image = _recounted(image, rng, low, span)
+        image = _recounted(image, rng)
     if "lag" in drawn:
         kernel = lag_kernel(rng.uniform(0.05, 0.6))
         image = ndimage.convolve1d(image, kernel, axis=1, mode="nearest")
@@ -81,8 +80,15 @@ def _dirt(shape: tuple[int, int], rng: np.random.Generator, spacing_px: float) -
     return np.asarray(rng.uniform(0.2, 0.8) * thickness, np.float32)
 
 
-def _recounted(image: FloatImage, rng: np.random.Generator, low: float, span: float) -> FloatImage:
+def _range(image: FloatImage) -> tuple[float, float]:
+    """The darkest of an image, and how much brighter its brightest is."""
+    low, high = (float(value) for value in np.percentile(image, (0.1, 99)))
+    return low, max(high - low, 1e-6)
+
+
+def _recounted(image: FloatImage, rng: np.random.Generator) -> FloatImage:
     """The image as if it had been recorded with fewer electrons; its own noise stays."""
+    low, span = _range(image)
     least, most = DOSES
     counts_a_span = least * (most / least) ** rng.uniform()
     expected = np.maximum((image - low) / span, 0) * counts_a_span
