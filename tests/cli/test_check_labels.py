@@ -72,3 +72,16 @@ def test_what_cannot_be_trained_is_2(scanseg, data, tmp_path, spots_model, optio
     code, _, stderr = scanseg("train", data, "-o", tmp_path / "out", *given)
     assert code == 2
     assert words in stderr
+
+
+def test_fix_mends_a_copy_and_says_what(scanseg, data, tmp_path, spots_model):
+    (data / "a_atoms.csv").write_text("y_px,x_px\n5,6\n20,30\n20,30\n,4\n")
+    assert scanseg("check", "--labels", data, "--from", spots_model)[0] == 3
+    copy = tmp_path / "copy"
+    code, stdout, _ = scanseg("check", "--labels", data, "--from", spots_model, "--fix", copy)
+    assert code == 0
+    assert "mended   a.tif  1 rows without a position were left out" in stdout
+    assert (copy / "a_atoms.csv").read_text() == "y_px,x_px\n5.0,6\n20.0,30\n"
+    assert (data / "a_atoms.csv").read_text().endswith(",4\n")
+    assert scanseg("check", "--labels", data, "--fix", copy)[0] == 2
+    assert scanseg("check", data, "--fix", tmp_path / "other")[0] == 2

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from scanseg.cli.exits import ExitCode, start_logging
+from scanseg.errors import ConfigError
 from scanseg.runs.inputs import InputConfig
 from scanseg.runs.look import ChannelReport, FileReport, look_at_all
 from scanseg.runs.plan import find_inputs
@@ -38,6 +39,12 @@ def check(
         str | None,
         typer.Option("--from", metavar="MODEL", help="With --labels: classes of this model."),
     ] = None,
+    fix: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="COPY", help="With --labels: copy to this new folder, and mend what is safe."
+        ),
+    ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="One JSON document on stdout, for programs.")
     ] = False,
@@ -50,12 +57,15 @@ def check(
     exit code is 3 when a file cannot be used.
 
     With --labels, lists every problem of a folder of labelled images.
+    With --fix, what is safe is mended in a copy, and each change is told.
     """
     start_logging(0)
     if labels:
         from scanseg.cli.label_table import check_labels
 
-        raise typer.Exit(check_labels(inputs, model=model, as_json=as_json))
+        raise typer.Exit(check_labels(inputs, model=model, fixed=fix, as_json=as_json))
+    if fix is not None:
+        raise ConfigError("--fix is for labels.", hint="Add --labels.")
     given = {"pixel_size_nm": pixel_size_nm, "channel": channel}
     settings = InputConfig.from_settings(
         {key: value for key, value in given.items() if value is not None}, origin="the options"

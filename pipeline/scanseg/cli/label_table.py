@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 __all__ = ["check_labels", "problem_lines"]
 
 
-def check_labels(folders: Sequence[Path], *, model: str | None, as_json: bool) -> ExitCode:
+def check_labels(
+    folders: Sequence[Path], *, model: str | None, fixed: Path | None = None, as_json: bool
+) -> ExitCode:
     """Print what is wrong with a folder of labelled images.
 
     Parameters
@@ -28,6 +30,8 @@ def check_labels(folders: Sequence[Path], *, model: str | None, as_json: bool) -
         One folder.
     model
         The model whose classes count; the shipped ones by default.
+    fixed
+        Gets a copy in which what is safe is mended, and the copy is checked; None for none.
     as_json
         For programs.
     """
@@ -36,20 +40,32 @@ def check_labels(folders: Sequence[Path], *, model: str | None, as_json: bool) -
             f"{len(folders)} paths were given, and labels are checked folder by folder.",
             hint="Give one folder of labelled images.",
         )
-    from scanseg.train.labelled_check import check_labelled
+    from scanseg.train.labelled_check import check_labelled, default_classes
+    from scanseg.train.labelled_fix import mend_labelled
 
-    if model is None:
-        data = check_labelled(folders[0])
-    else:
+    task, names = None, None
+    if model is not None:
         from scanseg.bundle import load_model
 
         contract = load_model(model).contract
-        data = check_labelled(folders[0], task=contract.task, class_names=contract.class_names)
+        task, names = contract.task, contract.class_names
+    folder, mended = folders[0], ()
+    if fixed is not None:
+        mended = mend_labelled(folder, fixed, class_names=names or default_classes("atoms"))
+        folder = fixed
+    data = check_labelled(folder, task=task, class_names=names)
     if as_json:
         problems = [asdict(problem) for problem in data.problems]
-        names = [each.name for each in data.images]
-        typer.echo(json.dumps({"images": names, "problems": problems}, indent=1))
+        images = [each.name for each in data.images]
+        document = {"images": images, "problems": problems}
+        if fixed is not None:
+            document["mended"] = [asdict(each) for each in mended]
+        typer.echo(json.dumps(document, indent=1))
     else:
+        if fixed is not None:
+            for each in mended:
+                typer.echo(f"mended   {each.name}  {each.what}")
+            typer.echo(f"{len(mended)} changes in the copy, {fixed}. What is left:")
         typer.echo("\n".join(problem_lines(data)))
     if not data.n_found and not data.errors:
         return ExitCode.NOTHING_TO_DO

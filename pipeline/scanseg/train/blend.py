@@ -57,8 +57,8 @@ def largest_part(forgotten_at: Callable[[float], float], *, limit: float) -> flo
     0.5
     """
     part, lost = 1.0, forgotten_at(1.0)
-    if lost > limit:
-        part = (limit / lost) ** (1 / POWER)
-        while part > SMALLEST and forgotten_at(part) > limit * 1.000001:
-            part *= STEP
+    while lost > limit * 1.000001 and part > SMALLEST:
+        nearer = (limit / lost) ** (1 / POWER)
+        part *= nearer if part == 1.0 else min(nearer, STEP)
+        lost = forgotten_at(part)
     return part

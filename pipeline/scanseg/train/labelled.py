@@ -180,6 +180,11 @@ class _Reader:
                 "Draw the mask on the image as it is.",
             )  # fmt: skip
             return np.ones(shape, bool)
+        if len(np.unique(mask)) > 2:
+            self.say(
+                "warning", f"{self._files.mask.name} has values between its lowest and highest",
+                "All above 0 counts as labelled; --fix takes what is above the half.",
+            )  # fmt: skip
         return np.asarray(mask != 0)
 
     def _of_map(self, image: Micrograph, labelled: Mask) -> tuple[Any, ...] | None:

@@ -8,11 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
 
 from scanseg.train.labelled import LabelledImage, LabelTask, read_labelled, task_of_labels
 from scanseg.train.labelled_files import LabelFiles, Problem, find_labelled
 from scanseg.train.labels import IGNORED
 from scanseg.train.recipe import AtomRecipe, WallRecipe
+from scanseg.train.thumbprint import nearly_same
 
 __all__ = ["CheckedData", "check_files", "check_labelled", "default_classes"]
 
@@ -20,6 +23,10 @@ __all__ = ["CheckedData", "check_files", "check_labelled", "default_classes"]
 SATURATED = 0.01
 # A class with fewer of the objects than this is hardly learned.
 RARE = 0.02
+# Columns closer than this are not told apart (``scanseg.inference.sampling`` starts at 5 px).
+CLOSEST_PX = 3.0
+# Distances of columns that differ by more than this factor are of other crystals, or miscalibrated.
+UNUSUAL = 1.6
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +95,10 @@ def check_files(
         problems += said
         if labelled is not None:
             images.append(labelled)
-    problems += [*_saturated(images), *_copies(images), *_balance(images, class_names)]
+    problems += [
+        *_saturated(images), *_gaps(images), *_copies(images), *_samplings(images),
+        *_balance(images, class_names),
+    ]  # fmt: skip
     level = ("error", "warning", "note").index
     problems.sort(key=lambda problem: (level(problem.level), problem.name))
     return CheckedData(tuple(images), tuple(problems), len(files))
@@ -120,6 +130,77 @@ def _copies(images: Sequence[LabelledImage]) -> Iterator[Problem]:
                 "Both are kept on one side of the split"
                 + (", and so are their series." if apart else "."),
             )  # fmt: skip
+
+    for number, each in enumerate(images):
+        twins = [
+            other for other in images[:number]
+            if other.sha256 != each.sha256 and nearly_same(other.thumbprint, each.thumbprint)
+        ]  # fmt: skip
+        if twins:
+            yield Problem(
+                each.name, "warning", f"nearly the same image as {twins[0].name}",
+                "An export or a crop of it? Both are kept on one side of the split.",
+            )  # fmt: skip
+
+
+def _gaps(images: Sequence[LabelledImage]) -> Iterator[Problem]:
+    for each in images:
+        data = each.image.data
+        share = float((~np.isfinite(data)).mean())
+        if share > 0:
+            yield Problem(each.name, "note", f"{share:.2%} of the pixels have no value")
+        if each.columns is not None and (n := _n_repeated(each.columns.position_px)):
+            yield Problem(
+                each.name, "warning", f"{n} positions are there twice",
+                "Remove one of each; --fix does it.",
+            )  # fmt: skip
+
+
+def _n_repeated(position_px: NDArray[np.float64]) -> int:
+    return len(position_px) - len(np.unique(np.round(position_px, 3), axis=0))
+
+
+def _samplings(images: Sequence[LabelledImage]) -> Iterator[Problem]:
+    """How far apart columns are in pixels and nm, and which image stands out."""
+    spacing_px = {each.name: px for each in images if (px := _spacing_px(each))}
+    if spacing_px:
+        low, high = min(spacing_px.values()), max(spacing_px.values())
+        yield Problem("all", "note", f"columns are {low:.1f} to {high:.1f} px apart (medians)")
+    for name, px in spacing_px.items():
+        if px < CLOSEST_PX:
+            yield Problem(
+                name, "warning", f"columns are {px:.1f} px apart",
+                "Pixels are too large to tell columns apart: record smaller ones.",
+            )  # fmt: skip
+    sizes = {
+        each.name: float(np.sqrt(np.prod(each.image.pixel_size_nm)))
+        for each in images if each.image.pixel_size_nm is not None
+    }  # fmt: skip
+    if sizes and len(sizes) < len(images):
+        without = [each.name for each in images if each.name not in sizes]
+        named = ", ".join(without[:3]) + (" …" if len(without) > 3 else "")
+        yield Problem("all", "note", f"{len(without)} images have no pixel size: {named}")
+    if sizes:
+        low, high = min(sizes.values()), max(sizes.values())
+        yield Problem("all", "note", f"pixels of {low:.4g} to {high:.4g} nm")
+    spacing_nm = {name: px * sizes[name] for name, px in spacing_px.items() if name in sizes}
+    if len(spacing_nm) < 3:
+        return
+    usual = float(np.median(list(spacing_nm.values())))
+    for name, nm in spacing_nm.items():
+        if not 1 / UNUSUAL <= nm / usual <= UNUSUAL:
+            yield Problem(
+                name, "warning", f"columns are {nm:.3g} nm apart, and {usual:.3g} nm elsewhere",
+                "Another material, or a wrong pixel size? Labels in nm would be misplaced.",
+            )  # fmt: skip
+
+
+def _spacing_px(image: LabelledImage) -> float | None:
+    """Median distance of nearest columns, in pixels of the image; None for fewer than eight."""
+    if image.columns is None or image.columns.visible.sum() < 8:
+        return None
+    position = image.columns.position_px[image.columns.visible]
+    return float(np.median(cKDTree(position).query(position, k=2)[0][:, 1]))
 
 
 def _balance(

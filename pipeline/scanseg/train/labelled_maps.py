@@ -12,7 +12,7 @@ from scipy import ndimage
 
 from scanseg.train.labels import IGNORED
 
-__all__ = ["centres_of", "map_problems", "read_map"]
+__all__ = ["centres_of", "map_problems", "read_map", "solid_values"]
 
 # Unknown values at the border of an object have neighbours of other values; objects have their own.
 SOLID = 0.6
@@ -96,9 +96,24 @@ def centres_of(
     return np.concatenate(positions), np.concatenate(index)
 
 
+def solid_values(stored: NDArray[Any]) -> list[float]:
+    """Values of a map whose pixels mostly have neighbours of the same value; sorted.
+
+    Objects and background have such values, smoothed borders between them have not.
+    """
+    alike = _beside_the_same(stored)
+    values, index = np.unique(stored, return_inverse=True)
+    share = np.bincount(index.ravel(), weights=alike.ravel()) / np.bincount(index.ravel())
+    return [float(value) for value in values[share >= SOLID]]
+
+
 def _is_smoothed(stored: NDArray[Any], unknown: list[float]) -> bool:
     """Whether pixels of unknown values mostly stand beside other values."""
-    odd = np.isin(stored, unknown)
+    return bool(_beside_the_same(stored)[np.isin(stored, unknown)].mean() < SOLID)
+
+
+def _beside_the_same(stored: NDArray[Any]) -> NDArray[np.bool_]:
+    """Pixels of which a neighbour has the same value."""
     alike = np.zeros(stored.shape, bool)
     for axis in (0, 1):
         same = np.diff(stored.astype(np.float64), axis=axis) == 0
@@ -107,7 +122,7 @@ def _is_smoothed(stored: NDArray[Any], unknown: list[float]) -> bool:
         ahead[axis], behind[axis] = slice(1, None), slice(None, -1)
         alike[tuple(ahead)] |= same
         alike[tuple(behind)] |= same
-    return bool(alike[odd].mean() < SOLID)
+    return alike
 
 
 def _sides(shape: tuple[int, ...]) -> str:
