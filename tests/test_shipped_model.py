@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import ndimage
 from scipy.spatial import cKDTree
 
 from scanseg.atoms import find_atoms
@@ -121,3 +122,37 @@ def test_bad_pixels_are_forgiven(seen, engine, value):
     found = _foreground(seen, data, engine)
     # A pixel in a thousand, and each is part of what some 5 x 5 pixels of the grid show.
     assert np.abs(found - seen.foreground[0] / 255).mean() <= 0.025
+
+
+def strange_images():
+    """What an electron microscope for surfaces, a camera and a noisy amplifier give."""
+    rng = np.random.default_rng(3)
+    y, x = np.mgrid[:400, :500]
+    particles = np.zeros((400, 500))
+    for _ in range(60):  # bright edges, as secondary electrons make them
+        row, column, radius = rng.uniform(0, 400), rng.uniform(0, 500), rng.lognormal(2.9, 0.6)
+        distance = np.hypot(y - row, x - column) / radius
+        particles = np.where(distance < 1, 0.4 + 0.6 * distance**4, particles)
+    yield "particles", ndimage.gaussian_filter(particles, 1) + rng.normal(0, 0.05, particles.shape)
+    for power in (0.0, 1.0, 2.0, 3.0):  # of its spectrum; 2 is that of photographs
+        frequency = np.hypot(np.fft.fftfreq(300)[:, None], np.fft.fftfreq(260))
+        frequency[0, 0] = 1
+        spectrum = np.fft.fft2(rng.normal(size=frequency.shape)) * frequency ** (-power / 2)
+        yield f"noise of 1/f^{power:g}", np.fft.ifft2(spectrum).real
+
+
+@needs_atoms
+@pytest.mark.parametrize(
+    ("name", "image"), [pytest.param(*each, id=each[0]) for each in strange_images()]
+)
+def test_an_image_unlike_the_training_data_is_warned_of(name, image, model, engine):
+    said = " ".join(predict(image, model, engine=engine).warnings)
+    assert any(each in said for each in ("unlike", "No atom column", "Only")), name
+
+
+@needs_atoms
+def test_crystals_are_no_reason_to_warn(model, engine):
+    for path in SAMPLES:
+        assert not any(
+            "unlike" in each for each in predict(read(path), model, engine=engine).warnings
+        )

@@ -1,9 +1,9 @@
-"""Numbers that tell scans apart, by hand and on simulated scans."""
+"""Numbers that tell scans and images apart, by hand and on simulated ones."""
 
 import numpy as np
 import pytest
 
-from scanseg.inference.familiarity import scan_statistics, unfamiliar
+from scanseg.inference.familiarity import column_statistics, scan_statistics, unfamiliar
 from scanseg.preprocess.scan import SCAN_PLANES
 from scanseg.train import WallRecipe
 from scanseg.train.wall_patches import draw_wall_patch
@@ -121,3 +121,74 @@ def test_noise_is_not_familiar(familiar, with_phase):
     statistics = scan_statistics(each, np.zeros(SHAPE, np.float32))
     said = " ".join(unfamiliar(statistics, familiar))
     assert "most of the signal is noise" in said
+
+
+SPACING_PX = 8.0
+
+
+def discs(position_px, *, probability=0.9, shape=(70, 90)):
+    """Probability of columns whose discs have a radius of two pixels."""
+    y, x = np.mgrid[: shape[0], : shape[1]]
+    drawn = np.zeros(shape, np.float32)
+    for row, column in position_px:
+        drawn[(y - row) ** 2 + (x - column) ** 2 <= 4] = probability
+    return drawn
+
+
+def lattice(*, jitter_px=0.0, rng=None):
+    y, x = np.meshgrid(np.arange(8, 64, 8.0), np.arange(8, 88, 8.0), indexing="ij")
+    position = np.stack([y.ravel(), x.ravel()], axis=1)
+    return position if rng is None else position + rng.uniform(-jitter_px, jitter_px, (70, 2))
+
+
+def statistics_of(tile, probability):
+    return column_statistics([(tile, probability)], spacing_px=SPACING_PX)
+
+
+def test_column_statistics_by_hand():
+    seen = discs(lattice())
+    found = statistics_of(3 * seen + 5, seen)
+    # The input is the probability but for its range; all columns are as far apart.
+    assert found["explained"] == pytest.approx(1)
+    assert found["irregularity"] == pytest.approx(0, abs=0.01)
+    assert found["column_doubt"] == pytest.approx(0.1)
+    other = statistics_of(3 * seen[::-1, ::-1].T[:70, :70], discs(lattice()[:8], shape=(70, 70)))
+    assert other["explained"] < 0.3
+
+
+def test_uneven_columns_are_irregular():
+    rng = np.random.default_rng(3)
+    even, uneven, random = (
+        statistics_of(discs(position), discs(position))["irregularity"]
+        for position in (
+            lattice(jitter_px=0.5, rng=rng),
+            lattice(jitter_px=3.0, rng=rng),
+            rng.uniform(3, 67, (30, 2)),
+        )
+    )
+    assert even < 0.15 < uneven < random
+
+
+def test_windows_count_together():
+    whole = discs(lattice())
+    windows = [(whole[:, :44], whole[:, :44]), (whole[:, 44:], whole[:, 44:])]
+    together = column_statistics(windows, spacing_px=SPACING_PX)
+    # The windows part no column, and beyond a border the mean is that of a mirror image.
+    for name, value in statistics_of(whole, whole).items():
+        assert together[name] == pytest.approx(value, abs=0.05), name
+
+
+def test_few_columns_say_nothing_of_their_distances():
+    few = discs(lattice()[:5])
+    found = statistics_of(few, few)
+    assert found["explained"] == pytest.approx(1)
+    assert np.isnan(found["irregularity"])
+    assert np.isnan(found["column_doubt"])
+    none = np.zeros((70, 90), np.float32)
+    assert all(np.isnan(value) for value in statistics_of(few, none).values())
+
+
+def test_an_image_is_not_called_a_scan():
+    (said,) = unfamiliar({"explained": 0.1}, {"explained": (0.4, 0.9)})
+    assert said.startswith("The image is unlike")
+    assert unfamiliar({"explained": 0.99}, {"explained": (0.4, 0.9)}) == ()

@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 from numpy.typing import ArrayLike
 
-from scanseg.bundle import Model
+from scanseg.bundle import Model, ModelContract
 from scanseg.errors import ConfigError
 from scanseg.inference._scan import predict_scan
 from scanseg.inference._segment import Segmentation, counts_source, segment
 from scanseg.inference.engines import Engine, open_engine
+from scanseg.inference.familiarity import column_statistics, unfamiliar
 from scanseg.inference.prediction import Prediction
-from scanseg.inference.sampling import Spacing, choose_sampling
+from scanseg.inference.sampling import Spacing, choose_sampling, probe_windows
 from scanseg.inference.settings import InferenceConfig
-from scanseg.micrograph import Micrograph, Stack, as_micrograph
-from scanseg.preprocess import Grid, measure_range
+from scanseg.micrograph import FloatImage, Micrograph, Stack, as_micrograph
+from scanseg.preprocess import Grid, IntensityRange, measure_range
 
 __all__ = ["predict"]
 
 _PLAIN = InferenceConfig()
+# Sides of the windows that tell whether an image is familiar: 16 columns, as many as in training.
+FAMILIAR_PX = 128
 
 
 def predict(
@@ -86,6 +91,10 @@ def predict(
     if found is None:
         source = counts_source(measured.data, grid, intensity, contract)
         found = segment(source, grid, engine, contract, config=config, scratch=scratch)
+    if contract.familiar and spacing is not None and spacing.method != "none":
+        seen = _views(measured, grid, intensity, found, contract)
+        statistics = column_statistics(seen, spacing_px=contract.spacing_px)
+        warnings += unfamiliar(statistics, contract.familiar)
     return Prediction(
         image=measured,
         model=model,
@@ -97,3 +106,20 @@ def predict(
         engine=engine.description,
         warnings=(*measured.warnings, *warnings),
     )
+
+
+def _views(
+    image: Micrograph, grid: Grid, intensity: IntensityRange, found: Segmentation,
+    contract: ModelContract,
+) -> Iterator[tuple[FloatImage, FloatImage]]:  # fmt: skip
+    """What the network got to see and made of it, in four windows of an image."""
+    source = counts_source(image.data, grid, intensity, contract)
+    for window in probe_windows(grid, 2, FAMILIAR_PX):
+        top, left, height, width = window
+        inside = slice(top, top + height), slice(left, left + width)
+        foreground = found.foreground[:, *inside].sum(0, dtype=np.uint16)
+        shape = foreground.shape
+        yield (
+            source(window)[0][: shape[0], : shape[1]],
+            foreground.astype(np.float32) / np.float32(255),
+        )

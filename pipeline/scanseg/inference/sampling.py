@@ -27,7 +27,7 @@ from scanseg.micrograph import FloatImage, Micrograph, Signal
 from scanseg.preprocess import Grid, IntensityRange, Window
 from scanseg.preprocess.spacing import estimate_lattice_spacing
 
-__all__ = ["Sampled", "Spacing", "choose_sampling"]
+__all__ = ["Sampled", "Spacing", "choose_sampling", "probe_windows"]
 
 # A grid up to this side is looked at as a whole, and what was seen there is the prediction if its
 # sampling is kept: the common image of 512 pixels is not computed twice.
@@ -222,7 +222,7 @@ def choose_sampling(
             warnings = (TAKEN_FOR_DARK,)
     spacing_px = view.nearest_px if method in ("lattice", "search") else view.spacing_px
     spacing = Spacing(spacing_px, method)
-    warnings += _doubts(image, spacing)
+    warnings += _doubts(image, spacing, view.n_columns)
     return Sampled(judge.grid(view.spacing_px), spacing, judge.intensity, view.whole, warnings)
 
 
@@ -253,7 +253,7 @@ class _Judge:
         whole = None
         windows = [Window(0, 0, *grid.shape)]
         if glance:
-            windows = _probes(grid, 1, GLANCE_PX)
+            windows = probe_windows(grid, 1, GLANCE_PX)
             probability = [self._seen(grid, window) for window in windows]
         elif max(grid.shape) <= WHOLE_PX:
             whole = segment(
@@ -262,7 +262,7 @@ class _Judge:
             )  # fmt: skip
             probability = [whole.foreground.astype(np.float32) / np.float32(255)]
         else:
-            windows = _probes(grid, 2, PROBE_PX)
+            windows = probe_windows(grid, 2, PROBE_PX)
             probability = [self._seen(grid, window) for window in windows]
         found = [self._tops(each.sum(0)) for each in probability]
         nearest = np.concatenate([_nearest(position) for position, _ in found])
@@ -287,7 +287,9 @@ class _Judge:
     def skewness(self, spacing_px: float) -> float:
         """Third moment of a window in the middle: above 0 for bright spots, below for dark ones."""
         grid = self.grid(spacing_px)
-        tile = self._tile(grid, _probes(grid, 1, PROBE_PX)[0])[: grid.shape[0], : grid.shape[1]]
+        tile = self._tile(grid, probe_windows(grid, 1, PROBE_PX)[0])[
+            : grid.shape[0], : grid.shape[1]
+        ]
         smooth = ndimage.gaussian_filter(tile, SKEW_SMOOTHING * self._target_px)
         smooth -= smooth.mean()
         upright = -1.0 if self.intensity.dark_columns else 1.0
@@ -407,7 +409,7 @@ def _nearest(position: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(distance[:, 1], np.float64)
 
 
-def _probes(grid: Grid, n: int, largest_px: int) -> list[Window]:
+def probe_windows(grid: Grid, n: int, largest_px: int) -> list[Window]:
     """N x n windows, evenly spread over a grid; a window is larger than a grid that is tiny."""
     side = [min(largest_px, -(-length // BLOCK_PX) * BLOCK_PX) for length in grid.shape]
     part = [(2 * k + 1) / (2 * n) for k in range(n)]
@@ -426,10 +428,16 @@ def _aspect(image: Micrograph) -> tuple[float, float]:
     return float(np.sqrt(ratio)), float(1.0 / np.sqrt(ratio))
 
 
-def _doubts(image: Micrograph, spacing: Spacing) -> tuple[str, ...]:
-    """What a user should know about a spacing."""
+def _doubts(image: Micrograph, spacing: Spacing, n_columns: int) -> tuple[str, ...]:
+    """What a user should know about a spacing, and the columns it was found from."""
     if spacing.method == "none":
         return ("No atom column was seen at any sampling.",)
+    if spacing.method == "isolated" and n_columns < ENOUGH:
+        what = "one atom was" if n_columns == 1 else f"{n_columns} atoms were"
+        return (
+            f"Only {what} seen, at no common distance: single atoms look so, and so does noise. "
+            "Look at the overlay before using the numbers.",
+        )
     if image.pixel_size_nm is None or spacing.method == "isolated":
         return ()
     nm = spacing.spacing_px * float(np.sqrt(np.prod(image.pixel_size_nm)))

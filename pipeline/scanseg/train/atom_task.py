@@ -11,15 +11,21 @@ import numpy as np
 from scanseg.bundle import Model
 from scanseg.contract import Sampling
 from scanseg.inference import Engine
+from scanseg.inference.familiarity import column_statistics
 from scanseg.micrograph import FloatImage
 from scanseg.train.atom_patches import AtomPatch, SimulatedAtoms, draw_patch
 from scanseg.train.atom_score import score_detection
+from scanseg.train.familiar import familiar_ranges
 from scanseg.train.labelled import LabelledImage
 from scanseg.train.labelled_atoms import LabelledAtoms, view_atoms
 from scanseg.train.recipe import AtomRecipe
 from scanseg.train.task import Examples
 
 __all__ = ["AtomTask"]
+
+# Of each statistic, one end of which is warned of: of 83 real images none was outside, and of
+# noise, photographs and pictures of other instruments more than with the outermost hundredth.
+FAMILIAR_PERCENTILES = (2.0, 98.0)
 
 
 class AtomTask:
@@ -64,8 +70,12 @@ class AtomTask:
     def familiar(
         self, patches: list[AtomPatch], probability: list[FloatImage]
     ) -> dict[str, tuple[float, float]]:
-        """Nothing: what is unlike a crystal shows in the spacing."""
-        return {}
+        """Statistics of the images in which columns were found."""
+        rows = [
+            column_statistics([(patch.image[0], each.sum(0))], spacing_px=self._recipe.spacing_px)
+            for patch, each in zip(patches, probability, strict=True)
+        ]
+        return familiar_ranges(rows, FAMILIAR_PERCENTILES)
 
     def describe_input(self) -> str:
         """Grid, range, and what counts as found."""

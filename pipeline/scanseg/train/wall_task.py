@@ -14,6 +14,7 @@ from scanseg.inference.familiarity import scan_statistics
 from scanseg.micrograph import FloatImage
 from scanseg.preprocess.scan import SCAN_PLANES
 from scanseg.simulate.wall_lines import FERROELASTIC, FERROELECTRIC
+from scanseg.train.familiar import familiar_ranges
 from scanseg.train.labelled import LabelledImage
 from scanseg.train.labelled_walls import LabelledWalls
 from scanseg.train.recipe import WallRecipe
@@ -77,12 +78,7 @@ class WallTask:
             for patch, each in zip(patches, probability, strict=True)
             if np.isin(patch.class_map, (FERROELECTRIC, FERROELASTIC)).any()
         ]
-        ranges = {}
-        for name in rows[0] if rows else ():
-            values = [row[name] for row in rows if np.isfinite(row[name])]
-            low, high = np.percentile(values, FAMILIAR_PERCENTILES)
-            ranges[name] = (round(float(low), 4), round(float(high), 4))
-        return ranges
+        return familiar_ranges(rows, FAMILIAR_PERCENTILES)
 
     def describe_input(self) -> str:
         """Planes, and what counts as found."""
