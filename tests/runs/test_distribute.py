@@ -6,6 +6,7 @@ import json
 import sys
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -159,6 +160,44 @@ def test_another_model_or_folder_is_refused(full, tools, client, stand_in):
         _run(full, tools, client, stand_in.another)
 
 
+class Waiting:
+    """A task that never ends."""
+
+    def done(self):
+        return False
+
+
+class Gone:
+    """A client of a cluster that had workers, and has none any more."""
+
+    def __init__(self):
+        self.looks = 0
+        self.asked_for = []
+        self.cluster = SimpleNamespace(plan={0, 1, 2}, scale=self.asked_for.append)
+
+    def scheduler_info(self):
+        self.looks += 1
+        return {"workers": {"a": 1, "b": 2} if self.looks < 3 else {}}
+
+    def submit(self, *arguments, **options):
+        return Waiting()
+
+
+def test_a_cluster_without_workers_is_not_waited_for_for_ever(bench, tools, monkeypatch):
+    monkeypatch.setattr("scanseg.runs.distribute.LOOK_S", 0.01)
+    monkeypatch.setattr("scanseg.runs.distribute.ALONE_S", 0.2)
+    monkeypatch.setattr("scanseg.runs.distribute.POLL_S", 0.01)
+    tools.write_tiff(bench.images / "a.tif", tools.spots())
+    gone = Gone()
+    with pytest.raises(MachineError, match="All 2 workers"):
+        _run(bench, tools, gone, None)
+    # New ones were asked for first, as many as the cluster was to have.
+    assert set(gone.asked_for) == {3}
+    # Workers that still run see that they are to stop; the next run begins without that sign.
+    assert list(bench.output.glob(".scanseg-stop-*"))
+    assert bench.run().n_done == 1
+
+
 def test_stopping_leaves_a_state_that_goes_on(full, tools, client, stand_in):
     stop = threading.Event()
     stop.set()
@@ -176,6 +215,19 @@ def test_too_many_failures_end_it(full, tools, client, stand_in):
     assert result.gave_up
     assert not result.interrupted
     assert np.isin(result.n_failed, range(1, 6))
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # its own pipes
+def test_a_file_starts_the_jobs_of_a_batch_system(tmp_path):
+    pytest.importorskip("dask_jobqueue")
+    # Its class for jobs that are processes of this machine: the same script, without a queue.
+    (tmp_path / "cluster.yaml").write_text(
+        "class: dask_jobqueue.local.LocalCluster\n"
+        f"arguments: {{cores: 1, processes: 1, memory: 1GB, local_directory: {tmp_path}}}\n"
+        "jobs: 1\n"
+    )
+    with open_client(str(tmp_path / "cluster.yaml")) as client:
+        assert client.submit(divmod, 7, 2).result(timeout=120) == (3, 1)
 
 
 @pytest.mark.parametrize(

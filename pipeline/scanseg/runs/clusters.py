@@ -19,6 +19,9 @@ __all__ = ["ClusterConfig", "open_client"]
 
 # A network uses all cores of a worker, so a few workers fill a machine.
 CORES_PER_WORKER = 4
+# A nanny starts a worker anew that has died. Dask gives it 15 s for that and else drops both, so on
+# a busy machine one after the other is gone for good.
+PATIENCE = {"distributed.deploy.lost-worker-timeout": "10 minutes"}
 
 
 class ClusterConfig(Config):
@@ -48,6 +51,7 @@ def open_client(target: str) -> Iterator[Any]:
         When Dask, the class of the cluster or the scheduler is not there.
     """
     try:
+        import dask.config
         import distributed
     except ImportError:
         raise MachineError(
@@ -56,6 +60,7 @@ def open_client(target: str) -> Iterator[Any]:
         ) from None
     with ExitStack() as stack:
         if local := re.fullmatch(r"local(?::([1-9]\d*))?", target):
+            stack.enter_context(dask.config.set(PATIENCE))
             n_workers = int(local[1] or 0) or max(1, (os.cpu_count() or 1) // CORES_PER_WORKER)
             scheduler = stack.enter_context(
                 distributed.LocalCluster(

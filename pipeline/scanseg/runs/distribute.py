@@ -42,8 +42,14 @@ PARTS_PER_WORKER = 4
 # Where the workers are still to come nobody knows how many there will be.
 PARTS_AT_LEAST = 16
 POLL_S = 0.1
+# Name of a file that tells workers to stop.
+STOP = ".scanseg-stop-"
 # The lock of a lost worker lasts until its machine notices; that of a stopped one, for an image.
 LOCK_WAIT_S = 120.0
+# How often to look whether workers are there, and how long a cluster may be without one, which it
+# had: batch systems take their time with new jobs.
+LOOK_S = 5.0
+ALONE_S = 900.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,11 +116,14 @@ def distribute(
     Raises
     ------
     MachineError
-        When a worker cannot work: another version, another model, no access to the output.
+        When a worker cannot work: another version, another model, no access to the output; or when
+        all are gone and none comes back.
     """
     started = time.perf_counter()
     stop = stop or threading.Event()
-    stop_file = folder.path / f".scanseg-stop-{uuid.uuid4().hex[:8]}"
+    stop_file = folder.path / f"{STOP}{uuid.uuid4().hex[:8]}"
+    for left in folder.path.glob(f"{STOP}*"):  # by a run that ended while it had no workers
+        left.unlink(missing_ok=True)
     # Parts of earlier runs, of which there may have been another number, are whole by now.
     folder.write_json(RECORD, {**folder.record(), "shards": {}})
     folder.close()
@@ -183,6 +192,7 @@ def _run_parts(
     done: list[_PartResult] = []
     lost: list[Shard] = []
     n_failed = 0
+    workers = _Workers(client)
     while waiting:
         ended = [future for future in waiting if future.done()]
         for future in ended:
@@ -201,8 +211,44 @@ def _run_parts(
             client.cancel(list(waiting))
             break
         if not ended:
+            workers.look()
             time.sleep(POLL_S)
     return done, lost
+
+
+class _Workers:
+    """Whether a cluster still has workers, and asks it for new ones in place of those it lost."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+        self._most = 0
+        self._next_s = 0.0
+        self._seen_s = time.monotonic()
+
+    def look(self) -> None:
+        """Look, if it is time to.
+
+        Raises
+        ------
+        MachineError
+            When there have been workers, and none has been there for long.
+        """
+        now_s = time.monotonic()
+        if now_s < self._next_s:
+            return
+        self._next_s = now_s + LOOK_S
+        n_workers = len(self._client.scheduler_info()["workers"])
+        if n_workers or not self._most:
+            self._seen_s = now_s
+        cluster = self._client.cluster
+        if n_workers < self._most and hasattr(cluster, "plan"):
+            cluster.scale(len(cluster.plan))  # as many as it was to have: jobs are asked for anew
+        self._most = max(self._most, n_workers)
+        if now_s - self._seen_s > ALONE_S:
+            raise MachineError(
+                f"All {self._most} workers of the Dask cluster are gone, and none has come back.",
+                hint="Start the same command again with new workers; what is done is kept.",
+            )
 
 
 def _run_part(shard: Shard, part: Plan, job: _Job, max_failures: int | None) -> _PartResult:
