@@ -159,14 +159,17 @@ def measure_distortion(
         )
     values = values[usable]
     sigma = column_width_px(atoms, spacing)
-    shifts = []
-    for axis in (0, 1):
-        shifts.append(
-            _lines(
-                values[:, :2], values[:, 2 + axis], values[:, 4 + axis], shape[0], sigma,
-                spacing if config.slow_changes == "strain" else None, config,
-            )
-        )  # fmt: skip
+    # On which line a column lies, its site says. Its own measured place would not do: in a row of
+    # columns along x, noise in y would explain itself as a shift that grows from line to line.
+    line = atoms["ideal_y_px"].to_numpy(float)[usable]
+    slow = config.strain_length * spacing if config.slow_changes == "strain" else None
+    shifts = [
+        _lines(
+            line, values[:, :2], values[:, 2 + axis], values[:, 4 + axis], n_rows=shape[0],
+            sigma=sigma, slow_px=slow,
+        )
+        for axis in (0, 1)
+    ]  # fmt: skip
     largest = indexed.lattice()
     return ScanDistortion(
         shape, largest.pixel_size_nm, shifts[0], shifts[1], drift_from_cell(largest, config.cell),
@@ -195,20 +198,18 @@ def _astray(
 
 
 def _lines(
-    place: FloatArray, displacement: FloatArray, err: FloatArray, n_rows: int, sigma: float,
-    spacing: float | None, config: DistortionEstimation,
+    line: FloatArray, place: FloatArray, displacement: FloatArray, err: FloatArray, *,
+    n_rows: int, sigma: float, slow_px: float | None,
 ) -> LineShift:  # fmt: skip
-    lines = None
-    if spacing is None:
-        return fit_lines(
-            place[:, 0], displacement - displacement.mean(), err, n_rows=n_rows, sigma_px=sigma
-        )
-    smoother = _Smoother(place, config.strain_length * spacing)
-    slow = smoother(displacement)
-    for _ in range(ROUNDS):
-        lines = fit_lines(place[:, 0], displacement - slow, err, n_rows=n_rows, sigma_px=sigma)
-        slow = smoother(displacement - lines.at(place[:, 0]))
-    assert lines is not None
+    def fit(values: FloatArray) -> LineShift:
+        return fit_lines(line, values, err, n_rows=n_rows, sigma_px=sigma)
+
+    if slow_px is None:
+        return fit(displacement - displacement.mean())
+    smoother = _Smoother(place, slow_px)
+    lines = fit(displacement - smoother(displacement))
+    for _ in range(ROUNDS - 1):
+        lines = fit(displacement - smoother(displacement - lines.at(line)))
     return lines
 
 

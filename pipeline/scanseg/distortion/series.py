@@ -76,7 +76,8 @@ def measure_series(
     # The mean of n sightings holds one n-th of each.
     share = 1 - 1 / number[number >= MOSTLY * frames].to_numpy(float)
     which = lasting["frame"].to_numpy()
-    y = lasting["y_px"].to_numpy(float)
+    # The line of an atom without its own error, which would explain itself.
+    y = lasting["y_px"].to_numpy(float) - away[:, 0]
     for frame in np.unique(which):
         rows = np.flatnonzero(which == frame)
         usual = 1.4826 * np.median(np.abs(away[rows]), axis=0)
