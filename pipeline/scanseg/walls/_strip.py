@@ -177,14 +177,15 @@ def step_or_strip(t, half, w):
 @njit(cache=True, nogil=True)
 def sum_profiles(
     profile, weight, position, centre, width, rho, half, beside, half_beside, coefficient, model,
-    out,
+    sums, out,
 ):  # fmt: skip
-    """Sums of each profile by itself into ``out``, (N, N_SUMS), and the model, shape (N, M)."""
+    """The model, shape (N, M), and if ``sums`` those of each profile into ``out``, (N, N_SUMS)."""
     n, m = profile.shape
     phi = np.empty(N_BASIS)
     for i in range(n):
         o = out[i]
-        o[:] = 0.0
+        if sums:
+            o[:] = 0.0
         w = width[i]
         r = rho[i]
         blur = w * SIGMA_OF_HALF_WIDTH
@@ -237,15 +238,22 @@ def sum_profiles(
                 jr -= beside_lines * (c0 * phi[0] + c1 * phi[1] + c2 * phi[2] + c3 * phi[3])
             seen = left * (c0 * phi[0] + c1 * phi[1] + c2 * phi[2] + c3 * phi[3])
             model[i, k] = seen
+            if not sums:
+                continue
             res = profile[i, k] - seen
             jw = by_w
             column = 0
             for a in range(N_BASIS):
+                if phi[a] == 0.0:  # no next wall within reach: half the time
+                    column += a + 1
+                    continue
                 phi[a] *= left
                 for b in range(a + 1):
                     o[column] += g * phi[a] * phi[b]
                     column += 1
             for a in range(N_BASIS):
+                if phi[a] == 0.0:
+                    continue
                 p = g * phi[a]
                 o[10 + 2 * a] += p * res.real
                 o[11 + 2 * a] += p * res.imag

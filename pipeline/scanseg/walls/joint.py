@@ -296,16 +296,22 @@ class _State:
         self.blurred[self.half > 0] = self.expected[self.half > 0]
 
     def _sums(self, weight: FloatArray, width: FloatArray, rho: FloatArray) -> FloatArray:
-        from scanseg.walls._strip import sum_profiles, tie_along
+        from scanseg.walls._strip import tie_along
 
-        beside = self._beside()
-        sum_profiles(
-            self.profile, weight, self.position, self.blurred, width, rho, self.half, beside,
-            self.half_beside, self.coefficient, self.model, self.own,
-        )  # fmt: skip
+        self._model_profiles(weight, width, rho, sums=True)
         tied = np.empty_like(self.own)
         tie_along(self.own, self.start, self.length, self.scale, tied)
         return tied
+
+    def _model_profiles(
+        self, weight: FloatArray, width: FloatArray, rho: FloatArray, *, sums: bool
+    ) -> None:
+        from scanseg.walls._strip import sum_profiles
+
+        sum_profiles(
+            self.profile, weight, self.position, self.blurred, width, rho, self.half,
+            self._beside(), self.half_beside, self.coefficient, self.model, sums, self.own,
+        )  # fmt: skip
 
     def _take_plane_into_account(self) -> None:
         """Take from the profiles what the tip sees of bends, corners and walls that cross.
@@ -318,7 +324,7 @@ class _State:
         # As they were a round ago, lines would swing.
         rho = np.where(self.ferroelastic & (self.half == 0), self.rho, 0.0)
         width = float(np.exp(self.scan_log_width))
-        self._sums(self.usable, np.full(len(self.base), width), rho)
+        self._model_profiles(self.usable, np.full(len(self.base), width), rho, sums=False)
         at = self.base + self.line[:, None] * self.normal + self._led_to_corners(self.line)
         sharp = np.empty(self.shape, complex)
         if self.nearest is None:
