@@ -7,12 +7,14 @@ import pandas as pd
 import pytest
 import torch
 
-from scanseg.bundle import load_model, self_test
+from scanseg.bundle import Model, load_model, self_test
 from scanseg.errors import ConfigError
 from scanseg.micrograph import Signal
 from scanseg.train import read_recipe, train_recipe
 from scanseg.train.held_out import LabelledScore
 from scanseg.train.labelled_check import check_labelled
+from scanseg.train.origin import left_out, origin_of
+from scanseg.train.recalibrate import network_of
 from scanseg.train.replay import Replay
 from scanseg.train.retrain import recipe_of_model, retrain
 from scanseg.train.retrain_settings import Retraining
@@ -157,3 +159,68 @@ def test_a_recipe_that_is_not_at_hand_is_said(base, tiny_recipe):
     given, said = recipe_of_model(base, tiny_recipe)
     assert said == ""
     assert given.patch_px == 64
+
+
+def test_the_decoder_alone_is_trained_on_kept_features(base, data, tiny_recipe, tmp_path):
+    recipe = read_recipe(tiny_recipe, overrides=("batch=4",))
+    settings = Retraining(speed="head", steps=60, learning_rate=0.02, crops=16, forget=1)
+    result = retrain(data.images, base, output=tmp_path, recipe=recipe, settings=settings)
+    assert result.is_better
+    old, new = (network_of(each).state_dict() for each in (base, result.model))
+    changed = {name.split(".")[0] for name in old if not torch.equal(old[name], new[name])}
+    assert changed == {"up", "head"}
+    assert "The decoder: 60 steps" in (result.model.folder / "README.md").read_text()
+    assert (tmp_path / "logs" / "member_0" / "metrics.csv").read_text().count("\n") == 61
+
+
+def test_in_folds_every_image_is_judged_by_a_training_that_had_not_seen_it(
+    base, data, tiny_recipe, tmp_path
+):
+    said = []
+    result = retrain(
+        data.images[:4], base, output=tmp_path, recipe=read_recipe(tiny_recipe),
+        settings=Retraining(speed="threshold", folds=2), say=said.append,
+    )  # fmt: skip
+    assert len(result.split.training) == 4
+    assert set(result.after.f1_of_image) == set(result.split.training)
+    stored = json.loads((tmp_path / "split.json").read_text())["folds"]
+    mean, low, high = stored["f1_after"]
+    assert low <= mean <= high
+    assert mean == pytest.approx(np.mean(list(result.after.f1_of_image.values())))
+    assert sum("Fold" in text for text in said) == 2
+
+
+def test_a_model_that_was_trained_further_goes_back_to_where_it_came_from(retrained, base, data):
+    output, result, _ = retrained
+    origin = result.model.contract.origin
+    assert origin.sha256 == base.sha256
+    assert set(origin.images) == set(result.split.training)
+    found, said = origin_of(result.model)
+    assert found.sha256 == base.sha256
+    assert found.folder == output / "tiny"
+    assert "starts from tiny again" in said
+    assert origin_of(base) == (base, "")
+    assert left_out(result.model, data.images) == ""
+    assert "was trained on 5 images" in left_out(result.model, [])
+    lost = Model(output, result.model.contract)
+    with pytest.raises(ConfigError, match="neither shipped nor beside"):
+        origin_of(lost)
+
+
+def test_a_new_class_is_learned_and_the_old_one_kept(base, tiny_recipe, tmp_path):
+    folder = write_crystals(tmp_path / "data", 3)
+    for path in folder.glob("*.csv"):
+        table = pd.read_csv(path)
+        table["class"] = np.where(np.arange(len(table)) % 2, "atom", "dopant")
+        table.to_csv(path, index=False)
+    images = check_labelled(folder, task="atoms", class_names=("background", "atom", "dopant"))
+    assert not images.errors
+    recipe, _ = recipe_of_model(base, tiny_recipe, new_classes=("dopant",))
+    settings = Retraining(speed="head", steps=20, crops=8, forget=1)
+    result = retrain(images.images, base, output=tmp_path / "out", recipe=recipe, settings=settings)
+    folder = tmp_path / "out"
+    model = next(folder.rglob("tiny-retrained"))
+    assert load_model(model).contract.class_names == ("background", "atom", "dopant")
+    assert 0 <= result.after.figures["class_accuracy"] <= 1
+    with pytest.raises(ConfigError, match="has a class atom already"):
+        recipe_of_model(base, tiny_recipe, new_classes=("atom",))

@@ -163,7 +163,7 @@ def _step(
         logits = halves.decode(list(features))
     loss: Tensor = loss_of(logits, kept.class_map.long())
     loss.backward()  # type: ignore[no-untyped-call]
-    return float(loss)
+    return float(loss.detach())
 
 
 def _autocast(recipe: AtomRecipe | WallRecipe) -> torch.autocast:
