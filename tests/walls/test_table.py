@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -89,6 +91,12 @@ def test_width_and_dip_have_their_errors():
     line = np.stack([np.full(41, 20.0), np.arange(10.0, 51.0)], 1)
     row = table(wall(line), pixel_size_nm=None).iloc[0]
     assert (row["width_px"], row["dip"], row["dip_err"]) == (6.0, 0.1, 0.01)
+
+
+def test_a_wall_is_as_probable_as_its_points():
+    line = np.stack([np.full(41, 20.0), np.arange(10.0, 51.0)], 1)
+    unsure = replace(wall(line), probability=np.linspace(0.2, 0.6, 41))
+    assert table(unsure).iloc[0]["probability"] == pytest.approx(0.4)
 
 
 def test_no_wall_is_an_empty_table():

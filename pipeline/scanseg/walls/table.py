@@ -26,7 +26,7 @@ EDGE_PX = 2.5
 WALL_COLUMNS = (
     "branch", "class", "length_px", "length_nm", "tortuosity", "curvature_per_nm",
     "orientation_deg", "width_nm", "width_err_nm", "start", "end", "touches_edge", "width_px",
-    "width_err_px", "dip", "dip_err",
+    "width_err_px", "dip", "dip_err", "probability",
 )  # fmt: skip
 
 
@@ -58,7 +58,7 @@ def walls_table(
         its absolute value; ``orientation_deg`` is the mean direction from x towards y (downward), 0
         to 180; ``width_*`` is 2 w of the profile tanh(x / w) or sech²(x / w); ``start`` and ``end``
         are nodes of the graph, -1 for a closed wall; ``dip`` is the smallest amplitude on the wall
-        over that beside it.
+        over that beside it; ``probability`` is the mean over its points, each of its own class.
     """
     import pandas as pd
 
@@ -92,6 +92,7 @@ def walls_table(
                 "width_err_px": 2.0 * wall.half_width_err_px,
                 "dip": wall.dip,
                 "dip_err": wall.dip_err,
+                "probability": float(wall.probability.mean()),
             }
         )
     return pd.DataFrame(rows, columns=list(WALL_COLUMNS))

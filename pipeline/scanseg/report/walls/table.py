@@ -26,6 +26,7 @@ _MEASURES = {
     "width_err_nm": 3,
     "dip": 4,
     "dip_err": 4,
+    "probability": 4,
 }
 _SIZES = {"area_px": 1, "area_nm2": 1, "perimeter_px": 2, "perimeter_nm": 2}
 WALL_TABLES = {
