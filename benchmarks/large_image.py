@@ -43,7 +43,7 @@ class Measured:
     wall_s: float
     processor_s: float
     peak_gb: float
-    quarter_gb: float  # largest seen in the first quarter of the time
+    quarters_gb: str  # largest seen in each quarter of the time
     exit_code: int
 
 
@@ -104,7 +104,7 @@ def measure(kind: str, path: Path, megapixels: float, options: list[str], out: P
         round(time.monotonic() - start, 1),
         round(usage.ru_utime + usage.ru_stime, 1),
         round(usage.ru_maxrss / 1e6, 3),
-        round(max(seen[: 1 + len(seen) // 4], default=0) / 1e9, 3),
+        " ".join(f"{max(part) / 1e9:.3f}" for part in np.array_split(seen, 4) if len(part)),
         process.returncode,
     )
 
@@ -186,7 +186,12 @@ def _read_table(path: Path | None) -> list[Measured]:
         return []
     with path.open(encoding="utf-8", newline="") as file:
         return [
-            Measured(row["kind"], *(float(row[each.name]) for each in fields(Measured)[1:-1]), 0)
+            Measured(
+                row["kind"],
+                *(float(row[each.name]) for each in fields(Measured)[1:-2]),
+                row["quarters_gb"],
+                0,
+            )
             for row in csv.DictReader(file)
         ]
 

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 __all__ = ["AtomDigest", "digest_atoms"]
 
 NUMBERS = ("probability", "sigma_px", "y_err_px", "x_err_px")
-COLUMNS = ("frame", "y_px", "x_px", "class", *NUMBERS, "fit_ok")
+FLOATS = ("y_px", "x_px", *NUMBERS)
+COLUMNS = ("frame", *FLOATS, "class", "fit_ok")
 # About 50,000 atoms at a time.
 BLOCK_BYTES = 8 * 1024**2
 
@@ -110,29 +111,29 @@ def digest_atoms(folder: Path, n_atoms: int, n_sample: int) -> AtomDigest:
 
 
 def _blocks(table: Path) -> Iterator[dict[str, NDArray[Any]]]:
-    from pyarrow import csv, string
+    """Columns of some lines at a time.
 
-    with table.open("rb") as file:
-        if len(file.readline()) and not file.read(1):
-            return  # pyarrow takes a table without rows for a broken one
+    Not by pyarrow's own reader of streams: that takes as much memory as the table is long.
+    """
+    from pyarrow import BufferReader, csv, string
+
     options = csv.ConvertOptions(
         include_columns=list(COLUMNS),
         include_missing_columns=True,
-        column_types={"class": string()} | dict.fromkeys((*NUMBERS, "y_px", "x_px"), "float64"),
+        column_types={"class": string()} | dict.fromkeys(FLOATS, "float64"),
         strings_can_be_null=True,
     )
-    reading = csv.ReadOptions(block_size=BLOCK_BYTES, use_threads=False)
-    with csv.open_csv(table, read_options=reading, convert_options=options) as reader:
-        for batch in reader:
-            block = {name: batch.column(name) for name in COLUMNS}
+    reading = csv.ReadOptions(use_threads=False)
+    with table.open("rb") as file:
+        header = file.readline()
+        while lines := file.read(BLOCK_BYTES):
+            lines = header + lines + file.readline()
+            block = csv.read_csv(BufferReader(lines), read_options=reading, convert_options=options)
             yield {
                 "class": np.array(block["class"].fill_null("").to_pylist(), np.str_),
                 "fit_ok": np.array([each is not False for each in block["fit_ok"].to_pylist()]),
-                "frame": block["frame"].to_numpy(zero_copy_only=False),
-                **{
-                    name: block[name].to_numpy(zero_copy_only=False).astype(np.float64)
-                    for name in ("y_px", "x_px", *NUMBERS)
-                },
+                "frame": block["frame"].to_numpy(),
+                **{name: block[name].to_numpy().astype(np.float64) for name in FLOATS},
             }
 
 
