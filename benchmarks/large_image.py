@@ -120,7 +120,7 @@ def _look(pid: int, seen: list[int], ended: threading.Event) -> None:
 
 
 def draw(path: Path, measured: list[Measured]) -> None:
-    """Processor time and peak memory over pixels, with the line of a linear cost."""
+    """Processor time and peak memory over pixels, with the line of a cost linear in them."""
     import matplotlib as mpl
 
     mpl.use("Agg")
@@ -134,9 +134,11 @@ def draw(path: Path, measured: list[Measured]) -> None:
         megapixels = np.array([m.megapixels for m in points])
         seconds = np.array([m.processor_s for m in points])
         axes[0].loglog(megapixels, seconds, marker, label=kind)
-        a_megapixel = seconds[-1] / megapixels[-1]
-        line = f"{a_megapixel:.2g} s a megapixel"
-        axes[0].loglog(megapixels, a_megapixel * megapixels, "-", lw=0.8, color="0.6", label=line)
+        # The line goes through the smallest and the largest: what is between tells.
+        ends = np.polyfit(megapixels[[0, -1]], seconds[[0, -1]], 1) if len(points) > 1 else (0, 0)
+        along = np.geomspace(megapixels[0], megapixels[-1], 50)
+        line = f"{ends[1]:.1f} s + {ends[0]:.2g} s a megapixel"
+        axes[0].loglog(along, np.polyval(ends, along), "-", lw=0.8, color="0.6", label=line)
         axes[1].semilogx(megapixels, [m.peak_gb for m in points], marker + "-", label=kind)
     axes[0].set(xlabel="megapixels", ylabel="processor time, s")
     axes[1].set(xlabel="megapixels", ylabel="peak memory, GB", ylim=(0, 2.2))

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import logging
 
+import numpy as np
 import pytest
 
 from scanseg.errors import ConfigError
+from scanseg.micrograph import Micrograph
 from scanseg.runs.memory import BYTES_PER_TILE_PX, FIXED_BYTES, fit_memory, parse_memory
 from scanseg.runs.settings import RunSettings
 
@@ -57,3 +59,17 @@ def test_an_image_that_does_not_fit_is_processed_alone_and_that_is_said(bench, t
     said = [each for each in caplog.records if "processed alone" in each.message]
     assert [each.levelname for each in said] == ["WARNING"]
     assert said[0].message.startswith("large.tif takes")
+
+
+def test_an_image_in_a_file_counts_with_what_is_computed_from_it(bench, tools, caplog, monkeypatch):
+    monkeypatch.setattr("scanseg.runs.reading.LARGE_BYTES", 40_000)
+    stored = bench.images / "large.npy"
+    np.save(stored, tools.spots((200, 300)))
+
+    def read(file, settings):
+        return Micrograph(np.load(file.path, mmap_mode="r"))
+
+    with caplog.at_level(logging.INFO, logger="scanseg.runs"):
+        result = bench.run(bytes_in_flight=50_000, read=read)
+    assert result.n_done == 1
+    assert "processed alone" not in caplog.text

@@ -12,7 +12,8 @@ __all__ = ["BYTES_IN_FLIGHT", "fit_memory", "parse_memory"]
 
 # Measured as peaks of whole runs with stem-atoms and OpenVINO in bf16: one image of 512² takes
 # 0.41 GB, one of 3000² 0.68 GB with tiles of 512 pixels and 0.86 GB with 1536 (84 bytes a pixel of
-# a tile), one of 16,384² with 16 bits 2.0 GB (5.3 bytes a pixel); three of 3000² with 960 0.85 GB.
+# a tile), one of 16,384² with 16 bits 1.5 GB, its file mapped and its maps in files; three of
+# 3000² with 960 0.85 GB.
 FIXED_BYTES = 700_000_000
 BYTES_PER_TILE_PX = 100
 # An image in flight is counted as it was measured; maps, tables and pictures of it come on top.
