@@ -40,8 +40,9 @@ class MotionTracking(Config):
     """Error of each position that noise does not tell of: neighbouring walls, background, tip."""
     n_sigma: PositiveFloat = 3.0
     """A wall has moved when its displacement exceeds so many standard deviations."""
-    largest_err_px: PositiveFloat = 0.6
-    """Displacements that are less certain than this tell neither motion nor rest."""
+    largest_err_px: PositiveFloat = 1.0
+    """Displacements that are less certain than this tell neither motion nor rest. Walls of a wide
+    tip (w above 4 px) are known to 0.6 px from scan to scan."""
     pinned_frames: PositiveInt = 3
     """A wall is pinned where it stays for so many scans in a row, or for all if there are fewer."""
     shortest_event_px: PositiveFloat = 6.0
