@@ -32,7 +32,7 @@ def main(source: str, arguments: str, data: str, steps: str, untimed: str) -> No
     specification.loader.exec_module(module)
     network = module.CompactUnet(**json.loads(arguments))
     with np.load(data) as arrays:
-        images, labels = arrays["images"], arrays["labels"].astype(np.int64)
+        images, labels = arrays["images"], arrays["labels"][:, None].astype(np.float32)
     batch = 8
     taken = []
 
@@ -42,10 +42,12 @@ def main(source: str, arguments: str, data: str, steps: str, untimed: str) -> No
                 raise EnoughError
             batch_of = self.dataloader(e % (len(images) // batch), mode="train")
             cpu_s, wall_s = time.process_time(), time.perf_counter()
-            self.train_step(*batch_of)
+            loss = self.train_step(*batch_of)
             taken.append((time.process_time() - cpu_s, time.perf_counter() - wall_s))
+            self.loss_acc["train_loss"].append(loss[0])  # its loop prints the last of both
+            self.loss_acc["test_loss"].append(np.nan)
 
-    model = Segmentor(network, nb_classes=2)
+    model = Segmentor(network, nb_classes=1)
     with contextlib.suppress(EnoughError):
         model.fit(
             images, labels, images[:batch], labels[:batch], training_cycles=10**6,

@@ -1,16 +1,20 @@
 """Ways to train: each against what it should be, killed and resumed to the same weights."""
 
+import csv
 import logging
+import os
+import subprocess
+import sys
 from itertools import chain
 
 import pytest
 import torch
 
+from scanseg.bundle import load_model, self_test
 from scanseg.errors import ConfigError, MachineError, TrainingFailed
 from scanseg.train import fit, precision, read_recipe, train_recipe
 from scanseg.train.module import SegmentationModule, learning_rate_factor
 from scanseg.train.recipe import Optimisation
-from scanseg.train.task import task_of
 
 SWA = (
     "optimisation.average=swa", "optimisation.swa_start=0.5", "optimisation.optimiser=sgd",
@@ -325,6 +329,19 @@ def test_processes_share_every_batch(done):
         assert batch == list(range(done + 12 * number, done + 12 * number + 12))
 
 
-def test_the_task_is_the_same_on_every_device(tiny_recipe):
-    recipe = read_recipe(tiny_recipe, overrides=("devices=2",))
-    assert len(task_of(recipe).patches(range(4))) == 4
+def test_two_processes_train_together(tiny_recipe, tmp_path):
+    """In processes of their own, as Lightning starts them; imports take most of the time."""
+    settings = ("devices=2", "steps=3", "validation.every_steps=2")
+    command = [sys.executable, "-m", "scanseg.cli", "train", tiny_recipe, "-o", tmp_path / "out"]
+    command += [part for setting in settings for part in ("--set", setting)]
+    run = subprocess.run(
+        [str(part) for part in command], check=False, capture_output=True, text=True,
+        env={**os.environ, "CUDA_VISIBLE_DEVICES": ""},
+    )  # fmt: skip
+    assert run.returncode == 0, run.stderr
+    assert run.stdout.count("Step 3 of 3") == run.stdout.count("is trained") == 1
+    assert checkpoint(tmp_path / "out")["global_step"] == 3
+    assert self_test(load_model(tmp_path / "out" / "tiny")).passed
+    with (tmp_path / "out" / "metrics.csv").open(newline="") as lines:
+        validated = [row["step"] for row in csv.DictReader(lines) if row["validation_f1"]]
+    assert validated == ["1", "2"]
