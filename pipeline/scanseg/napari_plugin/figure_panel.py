@@ -57,8 +57,11 @@ class FigurePanel(QWidget):
         self._lay_out()
         self.choice.currentTextChanged.connect(self.draw)
         self.save_button.clicked.connect(self._ask_and_save)
-        # matplotlib takes longer to load than all else here: after the dock is on the screen.
-        QTimer.singleShot(0, self._make_ready)
+        # matplotlib takes longest to load of all here: beside the window, before it is needed.
+        self._loading = _Work(_load_matplotlib)
+        self._loading.made.connect(self._make_ready)
+        self._loading.failed.connect(self._make_ready)  # then it is said where it is drawn
+        QTimer.singleShot(0, self._loading.start)
 
     def take(self, layer: Any) -> None:
         """Offer the figures of a layer; what was chosen stays, where there is one like it."""
@@ -177,7 +180,7 @@ class FigurePanel(QWidget):
             height = int(self.width() * height_in / width_in)
             self._canvas.setFixedHeight(min(max(height, SMALLEST_PX), LARGEST_PX))
 
-    def _make_ready(self) -> None:
+    def _make_ready(self, *_: Any) -> None:
         if self._ready:
             return
         self._ready = True
@@ -226,6 +229,11 @@ class _Work(QObject):
     def _tell(self, signal: Any, value: object) -> None:
         with suppress(RuntimeError):  # the window was closed meanwhile
             signal.emit(value)
+
+
+def _load_matplotlib() -> None:
+    import matplotlib.backends.backend_agg
+    import matplotlib.figure  # noqa: F401
 
 
 def _choices(layer: Any) -> list[str]:

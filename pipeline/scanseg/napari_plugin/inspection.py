@@ -71,7 +71,8 @@ class InspectWidget(DockContent):
         self.previous_button.clicked.connect(partial(self.step, -1))
         self.table.clicked.connect(self._show_clicked)
         self._bind_keys()
-        show_scale_bar(napari_viewer)
+        # Making it takes 0.2 s: after the dock is on the screen.
+        QTimer.singleShot(0, partial(show_scale_bar, napari_viewer))
         self._take_layer(self.layer_choice.layer)
 
     def release(self) -> None:

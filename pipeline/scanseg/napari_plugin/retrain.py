@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from qtpy.QtCore import Qt, Signal
+from qtpy.QtCore import Qt, QTimer, Signal
 from qtpy.QtWidgets import (
     QApplication,
     QComboBox,
@@ -31,7 +32,7 @@ from scanseg.napari_plugin.docking import DockContent, still_progress_bar
 from scanseg.napari_plugin.layer_choice import LayerChoice
 from scanseg.napari_plugin.model_choice import ModelChoice, offer_model, withdraw_model
 from scanseg.napari_plugin.own_models import accept_model, free_name, home_of_data, remove_model
-from scanseg.napari_plugin.plugin_settings import setting
+from scanseg.napari_plugin.plugin_settings import DEFAULTS, setting
 from scanseg.napari_plugin.training import Outcome, TrainingJob, TrainingRequest
 from scanseg.napari_plugin.training_set import (
     add_labelled,
@@ -75,7 +76,7 @@ class RetrainWidget(DockContent):
         self.budget = QSpinBox()
         self.budget.setRange(1, 24 * 60)
         self.budget.setSuffix(" min")
-        self.budget.setValue(int(setting("retraining", "budget_minutes")))
+        self.budget.setValue(DEFAULTS["retraining"]["budget_minutes"])
         self.speed = QComboBox()
         self.speed.addItems([*SPEEDS])
         self.train_button = QPushButton("Train")
@@ -97,6 +98,8 @@ class RetrainWidget(DockContent):
         self._busy(False)
         self.list_images()
         self._take_layer(self.layer_choice.layer)
+        # napari takes 0.3 s to read the settings of plugins: after the dock is on the screen.
+        QTimer.singleShot(0, self._take_settings)
 
     @property
     def is_running(self) -> bool:
@@ -227,6 +230,10 @@ class RetrainWidget(DockContent):
         if self._job is not None:
             self._job.cancel()
         self._job = self._outcome = None
+
+    def _take_settings(self) -> None:
+        with suppress(RuntimeError):  # the dock was closed before
+            self.budget.setValue(int(setting("retraining", "budget_minutes")))
 
     def _take_layer(self, layer: Any) -> None:
         image = None if layer is None else image_layer_of(self._viewer, layer)
