@@ -8,8 +8,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-import torch
 from torch import nn
 
 from scanseg.bundle import Model, save_bundle
@@ -33,15 +31,18 @@ from scanseg.train.recipe import AtomRecipe, WallRecipe
 from scanseg.train.retrain_settings import Retraining
 from scanseg.train.splits import Split
 from scanseg.train.task import LabelledView, Patch, Task, task_of
+from scanseg.train.whole_images import whole_images
 
 __all__ = ["Start", "Trial", "prepare", "try_split"]
 
 # Simulated images that tell whether something was forgotten: their F1 is known to about 0.01.
 SIMULATED_IMAGES = 64
+# Of these whole images, which have a few thousand columns.
+WHOLE_IMAGES = 16
 # What is left to do after a training (export, scores, threshold) over what was done before it
 # (scores), which was timed; and the least it takes.
 AFTER_OVER_BEFORE = 5.0
-LEAST_AFTER_S = 6.0
+LEAST_AFTER_S = 15.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -63,9 +64,13 @@ class Start:
     views
         Labelled images by name, sampled for the model.
     simulated, logits
-        Simulated images, and what the model makes of them.
+        Simulated patches, and what the model makes of them.
+    whole
+        Simulated images that are predicted as a whole; none where the sampling is no question.
+    simulated_f1
+        Of the model: over the whole images, or else the patches.
     judged_s
-        Time that those logits and their score took.
+        Time that those logits and that score took.
     """
 
     base: Model
@@ -77,6 +82,7 @@ class Start:
     views: Mapping[str, LabelledView]
     simulated: list[Patch]
     logits: list[FloatImage]
+    whole: Sequence[LabelledView]
     simulated_f1: float
     judged_s: float
 
@@ -122,12 +128,15 @@ def prepare(
     simulated: list[Patch] = task_of(
         recipe.model_copy(update={"validation": fewer})
     ).validation_set()
+    whole: Sequence[LabelledView] = ()
+    if isinstance(recipe, AtomRecipe):
+        whole = whole_images(recipe, n=min(WHOLE_IMAGES, n_images))
     since = time.monotonic()
     logits = logits_of(engine, simulated)
-    simulated_f1 = _foreground_f1(old_task, simulated, logits, base.contract)
+    simulated_f1 = _simulated_f1(whole, old_task, base, engine, simulated, logits)
     return Start(
-        base, engine, recipe, task, old_task, settings, views, simulated, logits, simulated_f1,
-        time.monotonic() - since,
+        base, engine, recipe, task, old_task, settings, views, simulated, logits, whole,
+        simulated_f1, time.monotonic() - since,
     )  # fmt: skip
 
 
@@ -176,54 +185,73 @@ def try_split(
         )  # fmt: skip
         halo_px = measured_halo_px(network, start.simulated, contract.temperature, contract.members)
         contract = contract.model_copy(update={"halo_px": halo_px})
-    # Judged as a bundle, because that is what will be used.
-    trial = save_bundle(output / ".trial" / contract.name, contract, network, card="")
-    engine = open_engine(trial)
     labelled = [middle_patch(view, multiple_px=contract.size_multiple_px) for view in training]
-    kinds, logits = [labelled], [logits_of(engine, labelled)]
-    new_logits = start.logits
+    folder = output / ".trial"
     if trained:
-        new_logits = logits_of(engine, start.simulated)
-        kinds, logits = [*kinds, start.simulated], [*logits, new_logits]
-    contract = recalibrate(task, kinds, logits, contract)
-    after = score_labelled(
-        Model(trial.folder, contract), judged, task, n_classes=n_classes, engine=engine
-    )
-    shutil.rmtree(output / ".trial")
-    new_f1 = _foreground_f1(start.old_task, start.simulated, new_logits, contract)
-    return Trial(split, contract, network, before, after, (start.simulated_f1, new_f1), steps)
+        found = _remembering(start, network, contract, labelled, folder, say)
+    else:
+        found = _judged(start, network, contract, [labelled], folder)
+    after = score_labelled(found.model, judged, task, n_classes=n_classes, engine=found.engine)
+    shutil.rmtree(folder)
+    simulated_f1 = start.simulated_f1, found.simulated_f1
+    return Trial(split, found.model.contract, found.network, before, after, simulated_f1, steps)
 
 
-def _remembering(start: Start, trained: nn.Module) -> tuple[nn.Module, float]:
-    """Weights on the way to the trained ones, as far as nothing else is forgotten; and how far."""
-    base, limit = start.base, start.settings.forget
-    if limit >= 1.0:
-        return trained, 1.0
-    old = network_of(base, n_classes=len(start.recipe.classes))
+@dataclass(frozen=True, slots=True, eq=False)
+class _Judged:
+    """A network as a bundle, with a threshold and a temperature of its own."""
+
+    network: nn.Module
+    model: Model
+    engine: Engine
+    simulated_f1: float
+
+
+def _remembering(
+    start: Start, trained: nn.Module, contract: ModelContract, labelled: list[Patch],
+    folder: Path, say: Callable[[str], None],
+) -> _Judged:  # fmt: skip
+    """The trained network, or one on the way to it that has not forgotten too much."""
+    old = network_of(start.base, n_classes=len(start.recipe.classes))
+    limit = start.settings.forget
+    found: dict[float, _Judged] = {}
 
     def forgotten_at(part: float) -> float:
-        network = blend(old, trained, part)
-        with torch.inference_mode():
-            logits = [
-                network(torch.from_numpy(np.ascontiguousarray(each.image[None])))[0].numpy()
-                for each in start.simulated
-            ]
-        # The threshold is chosen anew later on, and tends to rise.
-        contracts = (
-            base.contract.model_copy(update={"threshold": min(base.contract.threshold + up, 0.9)})
-            for up in (0.0, 0.05, 0.1)
-        )
-        return start.simulated_f1 - max(
-            _foreground_f1(start.old_task, start.simulated, logits, each) for each in contracts
-        )
+        network = trained if part == 1.0 else blend(old, trained, part)
+        kinds = [labelled, start.simulated]
+        found[part] = _judged(start, network, contract, kinds, folder)
+        return start.simulated_f1 - found[part].simulated_f1
 
     part = largest_part(forgotten_at, limit=limit)
-    return (trained, part) if part == 1.0 else (blend(old, trained, part), part)
+    if part < 1.0:
+        say(f"Of what was learned {part:.0%} is kept, so that little else is forgotten.")
+    return found[part]
 
 
-def _foreground_f1(
-    task: Task, patches: Sequence[Patch], logits: Sequence[FloatImage], contract: ModelContract
-) -> float:
+def _judged(
+    start: Start, network: nn.Module, contract: ModelContract, kinds: list[list[Patch]],
+    folder: Path,
+) -> _Judged:  # fmt: skip
+    """Judge a network as a bundle, because that is what will be used."""
+    trial = save_bundle(folder / contract.name, contract, network, card="")
+    engine = open_engine(trial)
+    logits = [logits_of(engine, patches) for patches in kinds]
+    contract = recalibrate(start.task, kinds, logits, contract)
+    model = Model(trial.folder, contract)
+    # With the threshold alone changed, the logits are those of the base.
+    of_simulated = logits[1] if len(logits) > 1 else start.logits
+    f1 = _simulated_f1(start.whole, start.old_task, model, engine, start.simulated, of_simulated)
+    return _Judged(network, model, engine, f1)
+
+
+def _simulated_f1(
+    whole: Sequence[LabelledView], task: Task, model: Model, engine: Engine,
+    patches: Sequence[Patch], logits: Sequence[FloatImage],
+) -> float:  # fmt: skip
+    """F1 on whole simulated images, or on patches where the sampling is no question."""
+    if whole:
+        return score_labelled(model, whole, task, engine=engine).f1
+    contract = model.contract
     return foreground_score(
         task, patches, logits, temperature=contract.temperature, threshold=contract.threshold,
         n_members=contract.members,
