@@ -40,6 +40,7 @@ OUR_FILES = re.compile(
 )
 FIGURES = 12  # of the first frames: those of a movie look alike
 FIGURE_DPI = 130
+SERIES_COLUMNS = ("atom", "track", "y_px", "x_px", "y_still_px", "x_still_px")
 LARGEST_SERIES = 20_000_000  # positions that are held at once, 2 GB
 
 Source = Literal["lattice", "series"]
@@ -70,6 +71,7 @@ class _Measured:
     found: ScanDistortion | None
     displacement_px: Any  # (N, 2), for the figure
     problem: str = ""
+    reference: str = "the lattice"
 
 
 def open_output(output: Path) -> ResultFolder:
@@ -150,7 +152,7 @@ def _from_series(frames: AtomFrames) -> Iterator[_Measured]:
     parts = []
     held, size, width = 0, None, []
     for number, each in enumerate(frames):
-        points = linker.add(each.atoms).points[["atom", "track", "y_px", "x_px"]]
+        points = linker.add(each.atoms).points[list(SERIES_COLUMNS)]
         for name in ("y_err_px", "x_err_px"):
             if name in each.atoms:
                 points[name] = each.atoms[name].to_numpy(float)
@@ -169,13 +171,15 @@ def _from_series(frames: AtomFrames) -> Iterator[_Measured]:
     found = measure_series(
         points, shape=shape, pixel_size_nm=size, sigma_px=float(np.median(width)) if width else None
     )
-    mean = points.groupby("track")[["y_px", "x_px"]].transform("mean")
-    away = points[["y_px", "x_px"]] - mean
+    # For the figure: what lasts, against its mean, without the drift from frame to frame.
+    groups = points.groupby("track")
+    still = points[["y_still_px", "x_still_px"]]
+    away = still - groups[["y_still_px", "x_still_px"]].transform("mean")
+    away[groups["frame"].transform("size") < 0.6 * frames.n_frames] = np.nan
     for number, each in enumerate(frames):
         own = away[points["frame"] == number].to_numpy(float)
         problem = "" if number in found else "too few of its atoms last through the series"
-        yield _Measured(number, each, found.get(number), own - np.median(own, axis=0)
-                        if len(own) else own, problem)  # fmt: skip
+        yield _Measured(number, each, found.get(number), own, problem, "the mean")
 
 
 def _row(each: _Measured) -> dict[str, Any]:
@@ -211,7 +215,9 @@ def _write_frame(
 def _draw(each: _Measured, found: ScanDistortion, folder: Path) -> None:
     title = each.frame.image + (f"  frame {each.frame.frame}" if each.frame.frame else "")
     place = each.frame.atoms[["y_px", "x_px"]].to_numpy(float)
-    figure = draw_distortion(found, place, each.displacement_px, title=title)
+    figure = draw_distortion(
+        found, place, each.displacement_px, title=title, reference=each.reference
+    )
     figure.savefig(folder / f"distortion_{each.number:02d}.png", dpi=FIGURE_DPI)
 
 

@@ -49,9 +49,14 @@ class LineShifts(Protocol):
 
 
 def draw_distortion(
-    found: LineShifts, place_px: FloatArray, displacement_px: FloatArray, *, title: str = ""
+    found: LineShifts,
+    place_px: FloatArray,
+    displacement_px: FloatArray,
+    *,
+    title: str = "",
+    reference: str = "the lattice",
 ) -> Figure:
-    """Draw the shift of the lines, and displacements from the lattice before and after.
+    """Draw the shift of the lines, and displacements before and after.
 
     Parameters
     ----------
@@ -60,9 +65,11 @@ def draw_distortion(
     place_px
         Columns, (y, x), shape (N, 2).
     displacement_px
-        Of each from its site, shape (N, 2).
+        Of each, shape (N, 2); NaN where it is not known.
     title
         Written above.
+    reference
+        What displacements are against.
     """
     from matplotlib.figure import Figure
 
@@ -84,7 +91,7 @@ def draw_distortion(
         points = axes.scatter(place[:, 1], place[:, 0], 9, values[:, 1], cmap="RdBu_r",
                               vmin=-limit, vmax=limit, lw=0)  # fmt: skip
         rms = np.sqrt(np.mean(values**2, axis=0)) if len(values) else np.zeros(2)
-        axes.set_title(f"x from the lattice, {name}: rms {rms[1]:.3f} px (y {rms[0]:.3f})",
+        axes.set_title(f"x from {reference}, {name}: rms {rms[1]:.3f} px (y {rms[0]:.3f})",
                        fontsize=9)  # fmt: skip
         axes.set(xlim=(-0.5, found.shape[1] - 0.5), ylim=(found.shape[0] - 0.5, -0.5),
                  aspect="equal", xticks=[], yticks=[], facecolor="0.93")  # fmt: skip
