@@ -114,7 +114,7 @@ def print_trainers(options: argparse.Namespace) -> None:
         batches = Path(work) / "batches.npz"
         # Its loss knows no pixels that are left out: they count as background.
         np.savez(batches, images=images.numpy(), labels=np.where(labels == 255, 0, labels))
-        # Two classes are one map to it: its head has half of the multiplications, all else is equal.
+        # Two classes are one map to it: its head is half as large, all else is equal.
         arguments = {"n_channels": 1, "n_classes": 1, **recipe.architecture.arguments}
         command = [
             options.atomai, "-W", "ignore", HERE / "atomai_training_side.py",
