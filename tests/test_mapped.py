@@ -65,3 +65,15 @@ def test_memory_is_given_back(small_limit, tmp_path):
     assert filled - before > 50e6
     assert resident_bytes() - before < 15e6
     assert large[63, 17] == 1
+
+
+@pytest.mark.parametrize("n_rows", [5, 300, 512])
+def test_a_copy_of_a_part_is_in_memory(small_limit, tmp_path, n_rows):
+    large = mapped.empty((600, 40), np.uint16, folder=tmp_path)
+    large[:] = np.arange(24_000).reshape(600, 40)
+    part = large[7 : 7 + n_rows, 3:31]
+    copy = mapped.copied(part, np.float32)
+    assert not mapped.is_mapped(copy)
+    assert copy.dtype == np.float32
+    np.testing.assert_array_equal(copy, part)
+    np.testing.assert_array_equal(mapped.copied(np.arange(4), np.float32), np.arange(4))

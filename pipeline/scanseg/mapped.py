@@ -11,10 +11,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-__all__ = ["LARGE_BYTES", "empty", "is_mapped", "let_go"]
+__all__ = ["LARGE_BYTES", "copied", "empty", "is_mapped", "let_go"]
 
 # Arrays from this size on are kept in a file: the probability of one class of 11,600² pixels.
 LARGE_BYTES = 128 * 1024**2
+# Every row that is touched brings 64 kB of its file with it: 16 MB.
+ROWS_AT_ONCE = 256
 
 
 def empty(shape: tuple[int, ...], dtype: DTypeLike, *, folder: Path | None = None) -> NDArray[Any]:
@@ -50,6 +52,18 @@ def let_go(array: NDArray[Any]) -> None:
     mapping = _mapping(array)
     if mapping is not None and hasattr(mmap, "MADV_DONTNEED"):
         mapping.madvise(mmap.MADV_DONTNEED)
+
+
+def copied(part: NDArray[Any], dtype: DTypeLike) -> NDArray[Any]:
+    """A copy in the memory of part of an array; its file is given back some rows at a time."""
+    if not is_mapped(part):
+        return np.array(part, dtype)
+    copy = np.empty(part.shape, dtype)
+    for start in range(0, len(part), ROWS_AT_ONCE):
+        rows = slice(start, start + ROWS_AT_ONCE)
+        copy[rows] = part[rows]
+        let_go(part)
+    return copy
 
 
 def _mapping(array: NDArray[Any]) -> mmap.mmap | None:

@@ -12,7 +12,7 @@ from scanseg.atoms import _joint_fit, _windows
 from scanseg.atoms._columns import FloatArray
 from scanseg.atoms._scene import Scene, Tile
 from scanseg.atoms.settings import Refinement
-from scanseg.mapped import let_go
+from scanseg.mapped import copied
 from scanseg.micrograph import FloatImage, Mask
 
 # A start within half a spacing of the border may be the flank of a column outside of the image (a
@@ -111,8 +111,7 @@ def cut(scene: Scene, tile: Tile, window: int) -> Patch | None:
     shape = (bottom - top + 2 * pad, right - left + 2 * pad)
     data, used = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
     inner = (slice(pad, -pad), slice(pad, -pad))
-    values = scene.image[top:bottom, left:right] - np.float32(scene.level)
-    let_go(scene.image)
+    values = copied(scene.image[top:bottom, left:right], np.float32) - np.float32(scene.level)
     _windows.cover(used[inner], start[:, 0] - pad, start[:, 1] - pad, reach)
     if scene.valid is not None:
         used[inner] *= scene.valid[top:bottom, left:right]

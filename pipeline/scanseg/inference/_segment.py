@@ -58,7 +58,6 @@ def counts_source(
 
     def window_of(window: Window) -> FloatImage:
         sampled = resample_window(data, grid, window, intensity)
-        let_go(data)
         return normalise(sampled, intensity, normalisation)[None]
 
     return window_of

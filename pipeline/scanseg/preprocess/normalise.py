@@ -17,7 +17,7 @@ from scipy import ndimage
 
 from scanseg.contract import Normalisation
 from scanseg.errors import ScansegError
-from scanseg.mapped import is_mapped, let_go
+from scanseg.mapped import copied, is_mapped, let_go
 from scanseg.micrograph import FloatImage, RealImage
 
 __all__ = ["IntensityRange", "measure_range", "normalise", "repair"]
@@ -186,7 +186,7 @@ def _flattened(
 
 def repair(window: RealImage, intensity: IntensityRange) -> FloatImage:
     """A float32 copy without gaps and spikes, for a network to look at."""
-    repaired = np.array(window, np.float32)
+    repaired = copied(window, np.float32)
     if window.dtype.kind == "f":
         repaired[~np.isfinite(repaired)] = intensity.fill
     _replace_spikes(repaired, np.float32(intensity.spike))
