@@ -15,6 +15,7 @@ from scanseg.errors import ConfigError
 
 if TYPE_CHECKING:
     from scanseg.train.labelled_check import CheckedData
+    from scanseg.train.labelled_fix import Mended
 
 __all__ = ["check_labels", "problem_lines"]
 
@@ -49,7 +50,8 @@ def check_labels(
 
         contract = load_model(model).contract
         task, names = contract.task, contract.class_names
-    folder, mended = folders[0], ()
+    folder = folders[0]
+    mended: tuple[Mended, ...] = ()
     if fixed is not None:
         mended = mend_labelled(folder, fixed, class_names=names or default_classes("atoms"))
         folder = fixed
@@ -57,7 +59,7 @@ def check_labels(
     if as_json:
         problems = [asdict(problem) for problem in data.problems]
         images = [each.name for each in data.images]
-        document = {"images": images, "problems": problems}
+        document: dict[str, object] = {"images": images, "problems": problems}
         if fixed is not None:
             document["mended"] = [asdict(each) for each in mended]
         typer.echo(json.dumps(document, indent=1))

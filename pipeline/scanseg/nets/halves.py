@@ -73,12 +73,11 @@ def grow_classes(network: nn.Module, n_new: int) -> None:
     """
     for member in getattr(network, "members", (network,)):
         home, name = _last_convolution(member)
-        old: nn.Conv2d = getattr(home, name) if isinstance(name, str) else home[name]
+        old: Any = getattr(home, name) if isinstance(name, str) else home[name]
         grown = nn.Conv2d(
             old.in_channels, old.out_channels + n_new, old.kernel_size, padding=old.padding
-        )  # type: ignore[arg-type]
+        )
         with torch.no_grad():
-            assert old.bias is not None
             assert grown.bias is not None
             weight, bias = old.weight[1:].mean(0), old.bias[1:].mean()
             grown.weight[: old.out_channels], grown.bias[: old.out_channels] = old.weight, old.bias

@@ -20,7 +20,7 @@ from scanseg.train.fit import one_thread, quiet_lightning
 from scanseg.train.module import SegmentationModule
 from scanseg.train.precision import trainer_precision
 from scanseg.train.recalibrate import network_of
-from scanseg.train.recipe import AtomRecipe, WallRecipe
+from scanseg.train.recipe import AtomRecipe, Recipe, WallRecipe
 from scanseg.train.replay import Replay
 from scanseg.train.retrain_settings import Retraining
 from scanseg.train.task import Example, LabelledView, task_of
@@ -163,7 +163,7 @@ def _examples(
     )
 
 
-def n_workers(recipe: AtomRecipe | WallRecipe) -> int:
+def n_workers(recipe: Recipe) -> int:
     """Processes that draw: as in the recipe, and no more than there are cores for this process."""
     given = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(2)
     return min(recipe.workers, len(given))

@@ -66,7 +66,9 @@ def join_folds(
     old, new = (np.array([each.f1_of_image[name] for name in sorted(each.f1_of_image)])
                 for each in joined)  # fmt: skip
     of_f1 = (_within_0_and_1(mean_interval(values)) for values in (old, new))
-    return FoldScore(tuple(splits), *joined, *of_f1, mean_interval(new - old))
+    f1_before, f1_after = of_f1
+    gain = mean_interval(new - old)
+    return FoldScore(tuple(splits), joined[0], joined[1], f1_before, f1_after, gain)
 
 
 def _within_0_and_1(interval: tuple[float, float, float]) -> tuple[float, float, float]:

@@ -163,8 +163,9 @@ class _Reader:
             truth = self._of_table(table, image, labelled)
         if truth is None:
             return None
+        labels, columns, wall_map = truth
         found = LabelledImage(
-            self._files, image, _checksum(self._files.image), *truth,
+            self._files, image, _checksum(self._files.image), labels, columns, wall_map,
             thumbprint=thumbprint_of(image.data),
         )  # fmt: skip
         self._say_what_is_missing(found)

@@ -144,7 +144,8 @@ def mend_map(stored: NDArray[Any], class_names: Sequence[str]) -> tuple[NDArray[
     if len(solid) != 2 or solid[0] != 0:
         return stored, said
     value = solid[1]
-    number = value if 0 < value < len(class_names) and value == int(value) else 1
+    is_class = 0 < value < len(class_names) and value == int(value)
+    number = int(value) if is_class else 1
     if number != value and len(class_names) > 2:
         return stored, said  # an object of which class?
     levels = np.unique(stored)
