@@ -76,7 +76,7 @@ def _scanseg(
         False, "--version", callback=_show_version, is_eager=True, help="Print the version."
     ),
 ) -> None:
-    """Atom columns from images of scanning microscopes, as tables with error bars."""
+    """Atom columns and domain walls from images of scanning microscopes, with error bars."""
 
 
 def _stub() -> None:
