@@ -77,7 +77,7 @@ def setting_help(dotted: str) -> str:
     Examples
     --------
     >>> setting_help("output.save")
-    'Further maps to keep: probability, uncertainty.'
+    'Further maps to keep: probability, uncertainty, and of scans with walls domains.'
     """
     schema: type[BaseModel] = RunSettings
     *groups, name = dotted.split(".")

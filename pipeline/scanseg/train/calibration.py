@@ -72,7 +72,7 @@ def calibration_error(calibration: NDArray[np.float64]) -> float:
 
     Examples
     --------
-    >>> calibration_error(np.array([[0.1, 0.2, 0.75], [0.9, 0.9, 0.25]]))
+    >>> round(calibration_error(np.array([[0.1, 0.2, 0.75], [0.9, 0.9, 0.25]])), 4)
     0.075
     """
     stated, frequency, share = calibration.T
