@@ -127,7 +127,7 @@ def mend_map(stored: NDArray[Any], class_names: Sequence[str]) -> tuple[NDArray[
     Examples
     --------
     >>> smoothed = np.kron([[0, 255, 0]], np.ones((4, 4), int))
-    >>> smoothed[:, 3] = 128
+    >>> smoothed[0, 3] = 128
     >>> mend_map(smoothed, ("background", "atom"))[0][0]
     array([0, 0, 0, 1, 1, 1, 1, 1, 0, 0, 0, 0], dtype=uint8)
     """
