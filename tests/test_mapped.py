@@ -77,3 +77,13 @@ def test_a_copy_of_a_part_is_in_memory(small_limit, tmp_path, n_rows):
     assert copy.dtype == np.float32
     np.testing.assert_array_equal(copy, part)
     np.testing.assert_array_equal(mapped.copied(np.arange(4), np.float32), np.arange(4))
+
+
+@pytest.mark.parametrize("step", [1, 7, 300])
+def test_thinned_is_every_so_many_th_row_and_column(small_limit, tmp_path, step):
+    large = mapped.empty((251, 47), np.uint16, folder=tmp_path)
+    large[:] = np.arange(251 * 47).reshape(251, 47)
+    few = mapped.thinned(large, step)
+    assert not mapped.is_mapped(few)
+    np.testing.assert_array_equal(few, large[::step, ::step])
+    np.testing.assert_array_equal(mapped.thinned(np.array(large), step), few)

@@ -11,12 +11,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-__all__ = ["LARGE_BYTES", "copied", "empty", "is_mapped", "let_go"]
+__all__ = ["LARGE_BYTES", "copied", "empty", "is_mapped", "let_go", "thinned"]
 
 # Arrays from this size on are kept in a file: the probability of one class of 11,600² pixels.
 LARGE_BYTES = 128 * 1024**2
-# Every row that is touched brings 64 kB of its file with it: 16 MB.
+# Rows that lie together, 16 MB of an image of 32,768². Of rows far apart each brings with it what
+# the system keeps together of a file, up to 2 MB.
 ROWS_AT_ONCE = 256
+LONE_ROWS_AT_ONCE = 16
 
 
 def empty(shape: tuple[int, ...], dtype: DTypeLike, *, folder: Path | None = None) -> NDArray[Any]:
@@ -63,6 +65,19 @@ def copied(part: NDArray[Any], dtype: DTypeLike) -> NDArray[Any]:
         rows = slice(start, start + ROWS_AT_ONCE)
         copy[rows] = part[rows]
         let_go(part)
+    return copy
+
+
+def thinned(array: NDArray[Any], step: int) -> NDArray[Any]:
+    """Every so many-th row and column, shape as of ``array[::step, ::step]``."""
+    some = array[::step, ::step]
+    if not is_mapped(array):
+        return some
+    copy = np.empty(some.shape, some.dtype)
+    for start in range(0, len(some), LONE_ROWS_AT_ONCE):
+        rows = slice(start, start + LONE_ROWS_AT_ONCE)
+        copy[rows] = some[rows]
+        let_go(array)
     return copy
 
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from scanseg.atoms._columns import FloatArray
 from scanseg.atoms.settings import Refinement
+from scanseg.mapped import thinned
 from scanseg.micrograph import Mask, RealImage
 
 # Columns that are looked at together where all are: their arrays need no memory to speak of.
@@ -46,7 +47,7 @@ class Scene:
     ) -> Scene:
         # Twenty thousand pixels tell the range well enough.
         stride = max(1, math.isqrt(image.size // 20_000))
-        some = image[::stride, ::stride].astype(np.float64)
+        some = thinned(image, stride).astype(np.float64)
         usable = np.isfinite(some)
         if valid is not None:
             usable &= valid[::stride, ::stride]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from scanseg.mapped import let_go
+from scanseg.mapped import let_go, thinned
 from scanseg.micrograph import FloatImage, Micrograph, RealImage
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def grey_canvas(
 
 def _limits(data: RealImage) -> tuple[float, float]:
     step = max(1, int(np.sqrt(data.size / SAMPLE)))
-    sample = data[::step, ::step].astype(np.float32)
+    sample = thinned(data, step).astype(np.float32)
     finite = sample[np.isfinite(sample)]
     return tuple(np.percentile(finite, PERCENTILES)) if finite.size else (0.0, 1.0)
 
