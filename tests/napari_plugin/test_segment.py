@@ -134,8 +134,7 @@ def test_scans_give_the_tables_of_the_command_line_from_files_and_from_layers(
     assert segmented().startswith("Found")
     (walls,) = of_role(viewer, "walls")
     assert len(table) > 2
-    shared = walls.features.drop(columns="probability")
-    pd.testing.assert_frame_equal(shared, table, check_dtype=False)
+    pd.testing.assert_frame_equal(walls.features[table.columns], table, check_dtype=False)
     # napari keeps shapes in 32 bits: seven digits.
     np.testing.assert_allclose(np.vstack(walls.data), points[["y_px", "x_px"]], atol=2e-5)
     (map_of_domains,) = of_role(viewer, "domains")

@@ -250,14 +250,12 @@ def wall_layer(
     columns = ["y_px", "x_px"] if len(axes["scale"]) == 2 else ["frame", "y_px", "x_px"]
     lines = {key: line for key, line in points.groupby(["frame", "branch"], sort=False)}
     keys = list(zip(walls["frame"], walls["branch"], strict=True))
-    features = walls.reset_index(drop=True)
-    features["probability"] = [float(lines[key]["probability"].mean()) for key in keys]
     return (
         [np.array(lines[key][columns], np.float64) for key in keys],
         {
             "name": f"{name} walls",
             "shape_type": "path",
-            "features": features,
+            "features": walls.reset_index(drop=True),
             "edge_color": _colours_or_default(walls["class"], colours),
             "face_color": "transparent",
             "edge_width": WALL_WIDTH_PX,
