@@ -85,7 +85,7 @@ def test_jitter_and_drift_are_taken_out(vectors, jitter_px):
     place = found.correct(table)[["y_scan_px", "x_scan_px"]].to_numpy()
     before = left_over(table[["y_px", "x_px"]].to_numpy(), truth)
     after = left_over(place, truth, free="similarity")
-    # What changes over more than eight spacings stays: up to a third of the jitter that columns see.
+    # What changes over more than eight spacings stays: up to a third of what columns see.
     assert (after < ERR_PX * 1.05 + 0.05 * jitter_px).all()
     assert (after < before).all()
 
