@@ -15,8 +15,8 @@ from scanseg.train.task import task_of
 from scanseg.train.wall_patches import SCANS_A_GROUP, SimulatedWalls, WallPatch, draw_wall_patch
 
 RECIPE = WallRecipe(name="walls", patch_px=48, uses=3, mirrored_border=0.3)
-COSINES = [SCAN_PLANES.index(name) for name in ("phase_cos", "response_cos")]
-SINES = [SCAN_PLANES.index(name) for name in ("phase_sin", "response_sin")]
+COSINES = [SCAN_PLANES.index(name) for name in ("phase_cos", "contrast_along")]
+SINES = [SCAN_PLANES.index(name) for name in ("phase_sin", "contrast_across")]
 OTHERS = [SCAN_PLANES.index(name) for name in ("amplitude", "topography")]
 
 

@@ -3,8 +3,9 @@
 Amplitude is compressed around its median, because a few bright grains or particles would otherwise
 push all the rest into the dark. The phase has no fixed zero and may flip by any angle near 180°,
 so it is turned until the two polarities lie at 0° and 180°, and given as cosine and sine, which
-know no wrap. Multiplied by the amplitude they are once more the response, quiet where the phase is
-noise.
+know no wrap. What the instrument adds to the response everywhere, the background, can be larger than
+what domains make of it; then neither amplitude nor phase shows much. So the response is also given
+from its mean on, along the axis on which it varies most and across, in units of that variation.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import ndimage
 
 from scanseg.errors import ScansegError
@@ -19,13 +21,17 @@ from scanseg.micrograph import FloatImage, RealImage, Signal
 
 __all__ = ["SCAN_PLANES", "scan_planes"]
 
+ComplexImage = NDArray[np.complex64]
+
 SCAN_PLANES = (
-    "amplitude", "phase_cos", "phase_sin", "response_cos", "response_sin", "topography",
+    "amplitude", "phase_cos", "phase_sin", "contrast_along", "contrast_across", "topography",
 )  # fmt: skip
 
 # Relief wider than this is the shape of the sample, not of its domains.
 RELIEF_PX = 16.0
 LARGEST_RELIEF = 4.0
+# A few small islands stand out by many standard deviations; more than so many are not told apart.
+LARGEST_CONTRAST = 4.0
 
 
 def scan_planes(channels: Mapping[Signal, RealImage]) -> FloatImage:
@@ -53,7 +59,7 @@ def scan_planes(channels: Mapping[Signal, RealImage]) -> FloatImage:
     >>> amplitude = np.array([[1.0, 1.0, 0.0, 1.0]])
     >>> phase = np.array([[-20.0, -20.0, 70.0, 160.0]])
     >>> planes = scan_planes({Signal.PFM_AMPLITUDE: amplitude, Signal.PFM_PHASE: phase})
-    >>> abs(planes[3, 0].round(2)).tolist(), bool(planes[3, 0, 0] == -planes[3, 0, 3])
+    >>> abs(planes[1, 0].round(2)).tolist(), bool(planes[1, 0, 0] == -planes[1, 0, 3])
     ([1.0, 1.0, 0.0, 1.0], True)
     """
     amplitude, phase_deg, topography = (
@@ -70,12 +76,15 @@ def scan_planes(channels: Mapping[Signal, RealImage]) -> FloatImage:
     planes = np.zeros((len(SCAN_PLANES), *like.shape), np.float32)
     size = np.ones(like.shape, np.float32)
     if amplitude is not None:
-        size = _compressed(amplitude)
-        planes[0] = 2.0 * (size - 1.0)
+        size = _relative(amplitude)
+        planes[0] = 2.0 - 4.0 / (1.0 + size)
+    response = (2.0 - 2.0 / (1.0 + size)).astype(np.complex64)
     if phase_deg is not None:
         turned = _aligned(phase_deg, size)
+        response *= turned
         planes[1], planes[2] = turned.real, turned.imag
-        planes[3], planes[4] = size * turned.real, size * turned.imag
+    contrast = _contrast(response)
+    planes[3], planes[4] = contrast.real, contrast.imag
     if topography is not None:
         planes[5] = _relief(topography)
     return np.nan_to_num(planes, copy=False)
@@ -87,8 +96,8 @@ def _measured(image: RealImage) -> FloatImage:
     return np.where(np.isfinite(values), values, np.float32(np.nan))
 
 
-def _compressed(amplitude: FloatImage) -> FloatImage:
-    """2 A / (A + median): 0 without response, 1 at the median, never above 2."""
+def _relative(amplitude: FloatImage) -> FloatImage:
+    """Amplitude over its median; 0 without response."""
     if np.isnan(amplitude).all():
         return amplitude
     # Some instruments store an amplitude with an offset, so that noise goes below zero.
@@ -98,20 +107,37 @@ def _compressed(amplitude: FloatImage) -> FloatImage:
     responding = height[height > 0]
     if not responding.size:
         return np.zeros_like(amplitude)
-    return np.asarray(2.0 - 2.0 / (1.0 + height / np.median(responding)), np.float32)
+    return np.asarray(height / np.median(responding), np.float32)
 
 
-def _aligned(
-    phase_deg: FloatImage, size: FloatImage
-) -> np.ndarray[tuple[int, ...], np.dtype[np.complex64]]:
+def _aligned(phase_deg: FloatImage, size: FloatImage) -> ComplexImage:
     """Phase factor, turned so that both polarities are near the real axis.
 
     Doubled angles are alike for both, and their mean, weighted by the amplitude, is the axis.
     """
     factor = np.exp(1j * np.deg2rad(phase_deg)).astype(np.complex64)
-    weighted = size**2 * factor**2
+    weighted = (size / (1.0 + size) * factor) ** 2
     axis = np.angle(np.nansum(weighted)) / 2
     return np.asarray(factor * np.complex64(np.exp(-1j * axis)))
+
+
+def _contrast(response: ComplexImage) -> ComplexImage:
+    """Response from its mean on, turned so that its largest variation is real and 1."""
+    measured = np.isfinite(response) & (response != 0)
+    n_measured = int(measured.sum())
+    if not n_measured:
+        return response
+    mean = np.where(measured, response, 0).sum(dtype=np.complex128) / n_measured
+    varying = np.where(measured, response - np.complex64(mean), 0)
+    axis = np.exp(0.5j * np.angle(np.sum(varying**2, dtype=np.complex128)))
+    if axis.real < 0:
+        axis = -axis  # as the phase was turned
+    turned = varying * np.complex64(axis.conj())
+    spread = np.sqrt(np.square(turned.real).sum(dtype=np.float64) / n_measured)
+    if spread <= 0:
+        return np.zeros_like(response)
+    turned /= np.float32(spread)
+    return np.asarray(turned / np.sqrt(1 + (np.abs(turned) / LARGEST_CONTRAST) ** 2))
 
 
 def _relief(topography: FloatImage) -> FloatImage:

@@ -265,6 +265,7 @@ def _draw_scene(rng: np.random.Generator, shape: tuple[int, int], config: PfmSce
             domains,
             rng,
             pixel_size_nm=pixel_size_nm,
+            wall_px=sizes.wall_px,
             grooves=layout == "grains",
             disorder=config.disorder,
         ),

@@ -8,9 +8,13 @@ import numpy as np
 
 from scanseg.micrograph import FloatImage
 from scanseg.simulate.domains import Domains
+from scanseg.simulate.piezoresponse import Tip, blur
 from scanseg.simulate.scenery import rough_field
 
 __all__ = ["Surface", "draw_surface", "scan_topography"]
+
+# The field reaches further than the contact: PFM resolves less than its own topography.
+TIP_OF_WALL = 0.6
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -31,9 +35,13 @@ class Surface:
 
 def draw_surface(
     domains: Domains, rng: np.random.Generator, *,
-    pixel_size_nm: float, grooves: bool, disorder: float,
+    pixel_size_nm: float, wall_px: float, grooves: bool, disorder: float,
 ) -> Surface:  # fmt: skip
-    """Mounds, grooves between grains, the tilts of twins, dust and scratches."""
+    """Mounds, grooves between grains, the tilts of twins, dust and scratches.
+
+    One tip touches the surface and senses the domains under it, so both are blurred with the width
+    of a wall, the surface less.
+    """
     shape = domains.y.shape
     roughness_nm = float(0.3 * 20.0 ** rng.uniform())
     height = np.float32(roughness_nm) * rough_field(
@@ -50,7 +58,7 @@ def draw_surface(
             _add_particle(height, dirt, rng, roughness_nm)
     if disorder and rng.uniform() < 0.12:
         _add_scratch(height, dirt, rng, roughness_nm)
-    return Surface(height, dirt)
+    return Surface(blur(height, Tip(TIP_OF_WALL * wall_px)), dirt)
 
 
 def scan_topography(surface: Surface, rng: np.random.Generator, *, disorder: float) -> FloatImage:

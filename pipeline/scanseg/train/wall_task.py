@@ -84,8 +84,9 @@ class WallTask:
         """Planes, and what counts as found."""
         return """\
 Six planes, pixel by pixel as measured: amplitude as 4 A / (A + median) - 2; cosine and sine of the
-phase after both polarities were turned to 0° and 180°; the same two times 2 A / (A + median);
-height above the surroundings in standard deviations. A channel that is missing is 0, and so is
+phase after both polarities were turned to 0° and 180°; the response from its mean on, along the
+axis on which it varies most and across, over that variation; height above the surroundings in
+standard deviations. A channel that is missing is 0, and so is
 what was not measured. F1 counts pixels of skeletons within 2 px, one to one, each class by itself.
 A lamella narrower than the tip is one line. Walls are 2 to 16 px wide (2 w) in training: reduce a
 scan whose walls are wider."""
