@@ -3,9 +3,10 @@
 Amplitude is compressed around its median, because a few bright grains or particles would otherwise
 push all the rest into the dark. The phase has no fixed zero and may flip by any angle near 180°,
 so it is turned until the two polarities lie at 0° and 180°, and given as cosine and sine, which
-know no wrap. What the instrument adds to the response everywhere, the background, can be larger than
-what domains make of it; then neither amplitude nor phase shows much. So the response is also given
-from its mean on, along the axis on which it varies most and across, in units of that variation.
+know no wrap. What the instrument adds to the response everywhere, the background, can be larger
+than what domains make of it; then neither amplitude nor phase shows much. So the response is also
+given from its mean on, along the axis on which it varies most and across, in units of that
+variation.
 """
 
 from __future__ import annotations

@@ -26,7 +26,9 @@ __all__ = ["SimulatedWalls", "WallPatch", "draw_wall_patch", "turned"]
 
 SCANS_A_GROUP = 32
 # Planes that turn over with the polarity, and those that turn over with the sign of the phase.
-POLAR = tuple(SCAN_PLANES.index(name) for name in SCAN_PLANES if name.startswith(("phase", "contrast")))
+POLAR = tuple(
+    SCAN_PLANES.index(name) for name in SCAN_PLANES if name.startswith(("phase", "contrast"))
+)
 ODD = tuple(SCAN_PLANES.index(name) for name in ("phase_sin", "contrast_across"))
 
 
