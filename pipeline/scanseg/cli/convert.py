@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 import typer
 
 from scanseg.cli.exits import start_logging
+from scanseg.cli.options import ImagesOption
 from scanseg.errors import ConfigError
 from scanseg.runs.atom_frames import read_atom_frames
 from scanseg.runs.convert import convert_run, open_output
@@ -31,13 +32,7 @@ def convert(
         Literal["xyz", "extxyz", "cif", "parquet", "atomap"],
         typer.Option("--format", "-f", help="What to write."),
     ],
-    images: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NAME",
-            help="Image of the run, or a pattern such as 'day1/*'; may be repeated, in order.",
-        ),
-    ] = None,
+    images: ImagesOption = None,
     element: Annotated[
         list[str] | None,
         typer.Option(

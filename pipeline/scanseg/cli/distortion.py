@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from scanseg.cli.exits import start_logging
+from scanseg.cli.options import ConfigOption, ImagesOption, SetOption
 from scanseg.config import read_yaml
 from scanseg.distortion.settings import DistortionEstimation
 from scanseg.errors import ScansegError
@@ -37,25 +38,15 @@ def distortion(
     output: Annotated[
         Path, typer.Option("--output", "-o", metavar="OUT", help="Folder of the results.")
     ],
-    images: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NAME",
-            help="Image of the run, or a pattern such as 'day1/*'; may be repeated, in order.",
-        ),
-    ] = None,
+    images: ImagesOption = None,
     source: Annotated[
         Literal["lattice", "series"],
         typer.Option(
             "--from", help="The lattice of each image, or what changes between images of one place."
         ),
     ] = "lattice",
-    config: Annotated[
-        Path | None, typer.Option(metavar="FILE.yaml", help="Settings from a file.")
-    ] = None,
-    set_: Annotated[
-        list[str] | None, typer.Option("--set", metavar="A.B=C", help="A setting; may be repeated.")
-    ] = None,
+    config: ConfigOption = None,
+    set_: SetOption = None,
 ) -> None:
     """Measure and correct drift and line jitter of scans.
 

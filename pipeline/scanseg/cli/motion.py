@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from scanseg.cli.exits import start_logging
+from scanseg.cli.options import ConfigOption, ImagesOption, SetOption
 from scanseg.config import read_yaml
 from scanseg.errors import ConfigError
 from scanseg.motion import MotionTracking, track_walls
@@ -40,13 +41,7 @@ def motion(
     output: Annotated[
         Path, typer.Option("--output", "-o", metavar="OUT", help="Folder of the results.")
     ],
-    images: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NAME",
-            help="Image of the run, or a pattern such as 'day1/*'; may be repeated, in order.",
-        ),
-    ] = None,
+    images: ImagesOption = None,
     interval_s: Annotated[
         float | None, typer.Option(metavar="S", help="Seconds from one scan to the next.")
     ] = None,
@@ -54,12 +49,8 @@ def motion(
         str | None,
         typer.Option(metavar="V,...", help="What drove the walls before each scan, in any unit."),
     ] = None,
-    config: Annotated[
-        Path | None, typer.Option(metavar="FILE.yaml", help="Settings from a file.")
-    ] = None,
-    set_: Annotated[
-        list[str] | None, typer.Option("--set", metavar="A.B=C", help="A setting; may be repeated.")
-    ] = None,
+    config: ConfigOption = None,
+    set_: SetOption = None,
 ) -> None:
     """Follow domain walls through scans of one place.
 

@@ -19,6 +19,7 @@ __all__ = [
     "DeviceOption",
     "Events",
     "EventsOption",
+    "ImagesOption",
     "MemoryOption",
     "ModelOption",
     "PixelSizeOption",
@@ -59,6 +60,13 @@ SetOption = Annotated[
 MemoryOption = Annotated[
     str | None,
     typer.Option(metavar="2GB", help="Fit tiles and images in flight to so much memory."),
+]
+ImagesOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME",
+        help="Image of the run, or a pattern such as 'day1/*'; may be repeated, in order.",
+    ),
 ]
 EventsOption = Annotated[
     Events | None, typer.Option(help="Write what happens to stdout, for programs.")

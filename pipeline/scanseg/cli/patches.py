@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from scanseg.cli.exits import start_logging
+from scanseg.cli.options import ImagesOption
 from scanseg.runs.atom_frames import read_atom_frames
 from scanseg.runs.patches import PatchChoice, write_patches
 
@@ -24,13 +25,7 @@ def patches(
     output: Annotated[
         Path, typer.Option("--output", "-o", metavar="FILE", help="File: *.npz or *.tif.")
     ],
-    images: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NAME",
-            help="Image of the run, or a pattern such as 'day1/*'; may be repeated, in order.",
-        ),
-    ] = None,
+    images: ImagesOption = None,
     class_: Annotated[
         list[str] | None,
         typer.Option("--class", metavar="NAME", help="Atoms of this class; may be repeated."),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from scanseg.cli.exits import start_logging
+from scanseg.cli.options import ConfigOption, ImagesOption, SetOption
 from scanseg.config import read_yaml
 from scanseg.errors import ConfigError
 from scanseg.runs.atom_frames import read_atom_frames
@@ -38,22 +39,12 @@ def tracks(
     output: Annotated[
         Path, typer.Option("--output", "-o", metavar="OUT", help="Folder of the results.")
     ],
-    images: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NAME",
-            help="Image of the run, or a pattern such as 'day1/*'; may be repeated, in order.",
-        ),
-    ] = None,
+    images: ImagesOption = None,
     interval_s: Annotated[
         float | None, typer.Option(metavar="S", help="Seconds from one frame to the next.")
     ] = None,
-    config: Annotated[
-        Path | None, typer.Option(metavar="FILE.yaml", help="Settings from a file.")
-    ] = None,
-    set_: Annotated[
-        list[str] | None, typer.Option("--set", metavar="A.B=C", help="A setting; may be repeated.")
-    ] = None,
+    config: ConfigOption = None,
+    set_: SetOption = None,
 ) -> None:
     """Follow atoms through a movie.
 
