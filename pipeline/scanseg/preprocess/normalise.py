@@ -10,9 +10,11 @@ network's input only: positions are refined on what was measured.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numba import njit
+from numpy.typing import NDArray
 from scipy import ndimage
 
 from scanseg.contract import Normalisation
@@ -87,19 +89,27 @@ def _sample(data: RealImage) -> FloatImage:
     """All pixels of a small image, an even sample of those of a large one, as float32."""
     if data.size <= SAMPLED_PIXELS:
         return np.asarray(data, np.float32).ravel()
-    number = np.arange(SAMPLED_PIXELS)
-    row, column = (
-        (number * step % 1.0 * length).astype(np.intp)
-        for step, length in zip(PLANE_STEPS, data.shape, strict=True)
-    )
+    row, column = _sampled_places(data.shape)
     sample = np.empty(SAMPLED_PIXELS, np.float32)
     # Every pixel of a mapped file brings up to 2 MB with it, so those close together are taken
     # together.
     n_parts = 64 if is_mapped(data) else 1
-    for part in np.array_split(np.argsort(row), n_parts):
+    for part in np.array_split(np.arange(SAMPLED_PIXELS), n_parts):
         sample[part] = data[row[part], column[part]]
         let_go(data)
     return sample
+
+
+@lru_cache(maxsize=4)  # images of a folder have one shape; to find the places takes 6 ms
+def _sampled_places(shape: tuple[int, int]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Rows and columns of the pixels that are sampled, from the top down."""
+    number = np.arange(SAMPLED_PIXELS)
+    row, column = (
+        (number * step % 1.0 * length).astype(np.intp)
+        for step, length in zip(PLANE_STEPS, shape, strict=True)
+    )
+    order = np.argsort(row)
+    return row[order], column[order]
 
 
 def normalise(

