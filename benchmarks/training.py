@@ -30,13 +30,14 @@ import numpy as np
 import torch
 
 import scanseg.nets.compact_unet
-from scanseg.train import fit
+from scanseg.train.loaders import training_loader, validation_loader
 from scanseg.train.module import SegmentationModule
 from scanseg.train.precision import trainer_precision
 from scanseg.train.recipe import AtomRecipe, WallRecipe, read_recipe
 from scanseg.train.task import task_of
+from scanseg.train.trainer import quiet_lightning, recipe_trainer
 
-from pytorch_lightning.callbacks import Callback  # isort: skip - fit.py prepared it
+from pytorch_lightning.callbacks import Callback  # isort: skip - module.py prepared it
 
 HERE = Path(__file__).resolve().parent
 BUILD = HERE.parent / "build"
@@ -140,9 +141,9 @@ def step_times(recipe: AtomRecipe | WallRecipe, examples: Any) -> tuple[float, f
     times = StepTimes()
     patches = task_of(recipe).validation_set()
     module = SegmentationModule(recipe, patches)
-    with tempfile.TemporaryDirectory() as work, fit.quiet_lightning():
-        trainer = fit._trainer(recipe, Path(work), [times])
-        trainer.fit(module, *fit._loaders(recipe, examples, patches, 0, trainer))
+    with tempfile.TemporaryDirectory() as work, quiet_lightning():
+        trainer = recipe_trainer(recipe, Path(work), [times])
+        trainer.fit(module, training_loader(recipe, examples), validation_loader(recipe, patches))
     return times.median()
 
 

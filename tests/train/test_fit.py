@@ -9,8 +9,10 @@ from safetensors.torch import load_file
 
 from scanseg.bundle import load_model, self_test
 from scanseg.errors import BundleError, ConfigError
-from scanseg.train import fit, read_recipe, train_recipe
+from scanseg.train import read_recipe, train_recipe
 from scanseg.train.atom_patches import SimulatedAtoms
+from scanseg.train.export import measured_halo_px
+from scanseg.train.loaders import NumbersFrom
 from scanseg.train.module import SegmentationModule
 from scanseg.train.task import task_of
 
@@ -108,7 +110,7 @@ def test_the_curves_of_an_interrupted_training_are_whole(trained, resumed):
 
 @pytest.mark.parametrize(("steps", "done"), [(12, 2), (12, 6), (12, 10), (12, 12)])
 def test_the_sampler_gives_what_is_left_and_counts_all(steps, done):
-    sampler = fit._From(done, steps)
+    sampler = NumbersFrom(done, steps)
     assert list(sampler) == list(range(done, steps))
     assert len(sampler) == steps
 
@@ -208,7 +210,7 @@ def test_the_halo_is_what_the_network_sees(tiny_recipe, n_images, kernel_px, hal
     patches = task_of(recipe).validation_set()
     # A kernel of 9 px sees four pixels beyond a cut; halos come in steps of 8.
     network = torch.nn.Conv2d(1, 2, kernel_px, padding=kernel_px // 2)
-    assert fit.measured_halo_px(network, patches, 1.0) == halo_px
+    assert measured_halo_px(network, patches, 1.0) == halo_px
 
 
 def test_each_validation_is_told_and_may_end_the_training(tiny_recipe, tmp_path):

@@ -1,6 +1,7 @@
 """Ways to train: each against what it should be, killed and resumed to the same weights."""
 
 import csv
+import importlib.util
 import logging
 import os
 import subprocess
@@ -13,6 +14,7 @@ import torch
 from scanseg.bundle import load_model, self_test
 from scanseg.errors import ConfigError, MachineError, TrainingFailed
 from scanseg.train import fit, precision, read_recipe, train_recipe
+from scanseg.train.loaders import NumbersFrom
 from scanseg.train.module import SegmentationModule, learning_rate_factor
 from scanseg.train.recipe import Optimisation
 
@@ -34,7 +36,7 @@ def one_thread():
 @pytest.fixture
 def weights_only(monkeypatch):
     """Leave the bundle out: it takes longer than these trainings."""
-    monkeypatch.setattr(fit, "_export", lambda *_, **__: None)
+    monkeypatch.setattr(fit, "export_bundle", lambda *_, **__: None)
     monkeypatch.setattr(fit, "load_model", lambda _: None)
 
 
@@ -201,7 +203,7 @@ def test_members_of_several_seeds(tiny_recipe, tmp_path, killed_in_step):
     single = tmp_path / "single"
     few = ("steps=4", "validation.every_steps=2")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(fit, "_export", lambda *_, **__: None)
+        patch.setattr(fit, "export_bundle", lambda *_, **__: None)
         patch.setattr(fit, "load_model", lambda _: None)
         train_recipe(tiny_recipe, output=single, overrides=(*few, "seed=2"))
         with pytest.raises(ConfigError, match="holds no checkpoint"):
@@ -245,7 +247,7 @@ def test_a_requeued_job_goes_on_unasked(tiny_recipe, tmp_path, monkeypatch, kill
 
 
 def test_the_cost_is_said(tiny_recipe, tmp_path, monkeypatch):
-    monkeypatch.setattr(fit, "_export", lambda *_, **__: None)
+    monkeypatch.setattr(fit, "export_bundle", lambda *_, **__: None)
     monkeypatch.setattr(fit, "load_model", lambda _: None)
     monkeypatch.setattr("scanseg.train.progress.TIMED_BATCHES", 2)
     said = []
@@ -259,7 +261,7 @@ def test_the_cost_is_said(tiny_recipe, tmp_path, monkeypatch):
 
 @pytest.mark.usefixtures("weights_only")
 def test_tensorboard_is_an_extra(tiny_recipe, tmp_path, monkeypatch):
-    monkeypatch.setattr(fit.importlib.util, "find_spec", lambda _: None)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
     with pytest.raises(MachineError, match=r"pip install \"scanseg\[tensorboard\]\""):
         train_recipe(tiny_recipe, output=tmp_path, overrides=("tensorboard=true",))
 
@@ -320,7 +322,7 @@ def test_bfloat16_where_the_processor_has_it(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("done", [0, 12, 36])
 def test_processes_share_every_batch(done):
-    shares = [fit._From(done, 48, batch=12, rank=rank, world=3) for rank in range(3)]
+    shares = [NumbersFrom(done, 48, batch=12, rank=rank, world=3) for rank in range(3)]
     each = [list(share) for share in shares]
     assert [len(share) for share in shares] == [16, 16, 16]
     assert sorted(chain(*each)) == list(range(done, 48))

@@ -135,7 +135,7 @@ def train(
         return
     from scanseg.bundle import load_model
     from scanseg.train import train_recipe
-    from scanseg.train.fit import is_first_process
+    from scanseg.train.processes import is_first_process
 
     model = train_recipe(
         source,
