@@ -15,10 +15,8 @@ NOISE_PIXELS = 60_000
 
 def flat_noise(patch: Patch) -> FloatArray:
     """One variance for all pixels, from second differences, which hardly see the columns."""
-    data, used = patch.data, patch.used
-    corner = data[1:, 1:] - data[1:, :-1] - data[:-1, 1:] + data[:-1, :-1]
-    usable = used[1:, 1:] * used[1:, :-1] * used[:-1, 1:] * used[:-1, :-1] > 0
-    variance = 0.25 * float(np.mean(corner[usable] ** 2)) if usable.any() else 0.0
+    total, count = _noise_statistics.corner_differences(patch.data, patch.used)
+    variance = 0.25 * total / count if count else 0.0
     return np.array([max(variance, 1e-8), 0.0, 1e-12])
 
 

@@ -12,6 +12,23 @@ from scanseg.atoms._windows import compiled
 
 
 @compiled
+def corner_differences(data, used):
+    """Sum of (d00 - d01 - d10 + d11)² over all 2×2 pixels in use, and how many they are."""
+    total, count = 0.0, 0.0
+    for i in range(data.shape[0] - 1):
+        a, b, u, v = data[i], data[i + 1], used[i], used[i + 1]
+        part, known = np.float32(0.0), np.float32(0.0)
+        for j in range(len(a) - 1):
+            each = (a[j] - a[j + 1]) - (b[j] - b[j + 1])
+            use = u[j] * u[j + 1] * v[j] * v[j + 1]
+            part += use * each * each
+            known += use
+        total += part
+        count += known
+    return total, count
+
+
+@compiled
 def noise_bins(
     data, model, weight, leverage, every, low, high, limit, count, level, square, freedom
 ):
