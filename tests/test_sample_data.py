@@ -12,9 +12,11 @@ import pytest
 from scanseg.micrograph import Signal
 from scanseg.readers import read
 from scanseg.simulate import PfmScene, simulate_pfm
+from scanseg.simulate.files import true_points_table
 
 FOLDER = Path(__file__).resolve().parents[1] / "sample_data"
 LARGEST_BYTES = 400_000
+ALL_BYTES = 3_000_000
 
 
 def _script():
@@ -54,6 +56,24 @@ def test_true_walls_lie_in_the_true_class_map(name):
     assert (found == number.to_numpy()).mean() > 0.9
 
 
+@pytest.mark.parametrize("name", MAKE.SCANS)
+def test_true_walls_are_kept_to_a_thousandth_of_a_pixel(name):
+    shape, seed, settings = MAKE.SCANS[name]
+    scene = PfmScene.from_settings({**MAKE.GOOD_SCAN, **settings})
+    made = simulate_pfm(np.random.default_rng(seed), shape=shape, config=scene)
+    kept = pd.read_csv(FOLDER / f"{name}_wall_points.csv")
+    exact = true_points_table(made, config=scene)
+    for unit, size in (("px", 1.0), ("nm", made.pixel_size_nm)):
+        names = [f"y_{unit}", f"x_{unit}"]
+        off = (kept[names].to_numpy() - exact[names].to_numpy()) / size
+        # Rounding takes half of it, single precision of another machine less than the rest.
+        assert np.abs(off).max() < 1e-3
+
+
 @pytest.mark.parametrize("path", sorted(FOLDER.glob("pfm_*")), ids=lambda path: path.name)
 def test_scans_stay_small(path):
     assert path.stat().st_size < LARGEST_BYTES
+
+
+def test_all_samples_stay_small():
+    assert sum(path.stat().st_size for path in FOLDER.iterdir() if path.is_file()) < ALL_BYTES
