@@ -5,7 +5,12 @@ import pytest
 
 from scanseg.simulate import crystals
 from scanseg.simulate.columns import nearest_distance
-from scanseg.simulate.crystals import crystal_names, projected_cell, random_cell
+from scanseg.simulate.crystals import (
+    crystal_names,
+    projected_cell,
+    random_cell,
+    sublattice_border,
+)
 
 
 def tiled(cell, *, size_nm=(4.0, 3.0), rotation_rad=0.0):
@@ -101,3 +106,45 @@ def test_unknown_crystals_are_no_crystal():
     for name in ("Unobtainium[001]", "Au[123]"):
         with pytest.raises(KeyError):
             projected_cell(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "exponent", "heavy"),
+    [
+        ("SrTiO3[001]", 1.6, {"Sr"}),
+        ("SrTiO3[001]", 0.7, {"Sr", "Ti"}),  # bright field: as dark as each other
+        ("PbTiO3[001]", 1.6, {"Pb"}),
+        ("CsPbBr3[001]", 1.6, {"Pb"}),  # Pb-Br is one column
+        ("MoS2", 1.6, {"Mo"}),
+        ("MoSe2", 1.6, {"Se"}),  # two Se scatter more than a Mo
+        ("WSSe", 1.6, {"W"}),
+        ("InP[011]", 1.6, {"In"}),
+        ("MgO[011]", 1.6, {"Mg"}),
+        ("CdTe[011]", 1.6, {"Cd", "Te"}),  # 12 % apart
+        ("GaAs[011]", 1.6, {"Ga", "As"}),
+        ("Au[001]", 1.6, {"Au"}),
+    ],
+)
+def test_heavy_and_light_columns(name, exponent, heavy):
+    cell = projected_cell(name)
+    strength = cell.strength(exponent=exponent, thickness_nm=10.0)
+    border = sublattice_border(strength)
+    assert set(cell.species()[strength > border]) == heavy
+    # No kind that is seen lies where a class cannot be told.
+    shown = strength[strength > 0.07 * strength.max()]
+    assert (np.abs(np.log(shown / border)) > np.log(1.1)).all()
+
+
+def test_a_column_is_divided_by_its_own_strength():
+    cell = projected_cell("MoS2")
+    strength = cell.strength(exponent=1.6, thickness_nm=1.0)
+    border = sublattice_border(strength)
+    columns = cell.tile((2.0, 3.0), strength, rotation_rad=0.0, shift_nm=np.zeros(2))
+    divided = columns.divided(border)
+    np.testing.assert_array_equal(divided.sublattice == "heavy", columns.species == "Mo")
+    np.testing.assert_array_equal(divided.sublattice == "light", columns.species == "S")
+    # Vanadium in the place of molybdenum is as faint as sulphur.
+    doped = columns.scaled(np.where(columns.species == "Mo", (23 / 42) ** 1.6, 1.0))
+    assert (doped.divided(border).sublattice == "light").all()
+    near = columns.scaled(1.05 * border / columns.strength).divided(border)
+    assert (near.sublattice == "").all()

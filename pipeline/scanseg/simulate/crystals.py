@@ -22,6 +22,7 @@ __all__ = [
     "crystal_names",
     "projected_cell",
     "random_cell",
+    "sublattice_border",
 ]
 
 ATOMIC_NUMBER = {
@@ -99,13 +100,36 @@ class ProjectedCell:
         position = (cells @ vectors)[:, None] + inside[None] + shift_nm
         n_cells = len(cells)
         tiled = Columns(
-            position.reshape(-1, 2), np.tile(strength, n_cells), np.tile(self.species(), n_cells)
-        )
+            position.reshape(-1, 2), np.tile(strength, n_cells), np.tile(self.species(), n_cells),
+            np.full(n_cells * len(strength), "heavy"),
+        )  # fmt: skip
         margin = float(np.sqrt(self.area_per_column_nm2))
         y, x = tiled.position_nm.T
         return tiled.select(
             (y > -margin) & (y < height + margin) & (x > -margin) & (x < width + margin)
         )
+
+
+def sublattice_border(strength: NDArray[np.float64]) -> float:
+    """Strength below which a column of a crystal is light.
+
+    The kinds of columns in order of strength: the first that has less than 0.8 of the one before
+    it, and every weaker one, is light, and the border is the geometric mean of the two. So in dark
+    field the A site of SrTiO3 is heavy and Ti-O light, in bright field, where Sr and Ti-O are alike
+    within a tenth, oxygen alone is light; in MoSe2 Se2 is heavy. Where no kind is so much weaker
+    (metals, GaAs, CdTe) all are heavy, and the border is 0.7 of the weakest.
+
+    Parameters
+    ----------
+    strength
+        Of each column of the cell, shape (K,). What has less than 0.07 of the strongest is not
+        counted: it is not seen beside it.
+    """
+    kinds = np.sort(strength[strength > 0.07 * strength.max()])[::-1]
+    weaker = np.flatnonzero(kinds[1:] < 0.8 * kinds[:-1])
+    if not len(weaker):
+        return float(0.7 * kinds[-1])
+    return float(np.sqrt(kinds[weaker[0]] * kinds[weaker[0] + 1]))
 
 
 def crystal_names() -> tuple[str, ...]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
@@ -33,10 +35,10 @@ def dope(
 ) -> Columns:
     """Substitute a random fraction of the columns by ones that are ``factor`` times as strong."""
     chosen = rng.uniform(size=len(columns)) < fraction
-    return Columns(
-        columns.position_nm,
-        np.where(chosen, columns.strength * factor, columns.strength),
-        np.where(chosen, symbol, columns.species),
+    return replace(
+        columns,
+        strength=np.where(chosen, columns.strength * factor, columns.strength),
+        species=np.where(chosen, symbol, columns.species),
     )
 
 
@@ -64,7 +66,9 @@ def dope_graphene(
         else:
             bond = position[neighbour[1:]] - centre
             position[neighbour[1:]] = centre + bond * (0.165 / distance[1:, None])
-        silicon = Columns(centre[None], np.array([silicon_strength]), np.array(["Si"]))
+        silicon = Columns(
+            centre[None], np.array([silicon_strength]), np.array(["Si"]), np.array(["heavy"])
+        )
         kept = np.ones(len(columns), bool)
         kept[gone] = False
         columns = join(columns.moved(position).select(kept), silicon)

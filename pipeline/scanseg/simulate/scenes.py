@@ -17,6 +17,7 @@ from scanseg.simulate.crystals import (
     crystal_names,
     projected_cell,
     random_cell,
+    sublattice_border,
 )
 from scanseg.simulate.defects import (
     displace,
@@ -26,6 +27,7 @@ from scanseg.simulate.defects import (
     remove_vacancies,
     rotate_bonds,
 )
+from scanseg.simulate.graphene import damaged_sheet, draw_dirt
 from scanseg.simulate.scenery import half_plane, smooth_field
 
 if TYPE_CHECKING:
@@ -37,6 +39,8 @@ Layout = Literal["crystal", "grains", "edge", "particle", "isolated", "empty"]
 
 # Smallest distance of nearest columns that a network is asked to tell apart, in pixels.
 CLOSEST_PX = 4.2
+# Columns are not seen through dirt that is so many times as bright as they are.
+DIRT_HIDES = 2.5
 _CARBON_LIKE = ("graphene", "hBN")
 
 
@@ -47,7 +51,8 @@ class Scene:
     Parameters
     ----------
     columns
-        All columns, some of them outside of the field of view.
+        All columns, some of them outside of the field of view, and vacancies of species
+        ``VACANCY``.
     pixel_size_nm
         Distance of pixel centres.
     spacing_px
@@ -62,6 +67,9 @@ class Scene:
         Whether the columns are single atoms on the amorphous material, not a crystal beside it.
     bright_field
         Whether columns are dark on bright.
+    dirt
+        Mean and rms of hydrocarbon on the crystal, in heights of a typical column, shape (height,
+        width) each; None where there is none.
     description
         Layout and material.
     """
@@ -74,6 +82,7 @@ class Scene:
     film: bool
     sparse: bool
     bright_field: bool
+    dirt: tuple[FloatImage, FloatImage] | None
     description: str
 
 
@@ -95,14 +104,23 @@ def build_scene(rng: np.random.Generator, shape: tuple[int, int], config: StemSc
     spacing_px = max(spacing_px, CLOSEST_PX * spacing_nm / nearest_nm)
     pixel_size_nm = spacing_nm / spacing_px
     size_nm = (shape[0] * pixel_size_nm, shape[1] * pixel_size_nm)
+    border = sublattice_border(strength)
 
     def grain() -> Columns:
         shift = rng.uniform(0, 1, 2) @ cell.vectors_nm
         angle = rng.uniform(0, 2 * np.pi)
         tiled = cell.tile(size_nm, strength, rotation_rad=angle, shift_nm=shift)
-        return _with_defects(rng, tiled, name, nearest_nm, config.disorder)
+        if config.defects == "graphene":
+            return damaged_sheet(tiled, rng)
+        return _with_defects(rng, tiled, name, nearest_nm, config.disorder, border)
 
     columns, support = _lay_out(rng, layout, grain, shape, pixel_size_nm, nearest_nm)
+    dirt = None
+    if config.dirt and rng.uniform() < config.dirt:
+        dirt = draw_dirt(shape, rng, spacing_px=spacing_px)
+        # Nobody sees a lattice under what is brighter than it.
+        covered = _sample(dirt[0], columns, pixel_size_nm) > DIRT_HIDES
+        columns = columns.select(~covered | (columns.species == "Si"))
     if config.disorder and rng.uniform() < 0.35 and support is None:
         field = smooth_field(shape, rng, feature_px=rng.uniform(3, 12) * spacing_px)
         support = field > rng.uniform(0.2, 1.5)
@@ -115,6 +133,7 @@ def build_scene(rng: np.random.Generator, shape: tuple[int, int], config: StemSc
         film=bool(rng.uniform() < 0.5),
         sparse=layout == "isolated",
         bright_field=bright_field,
+        dirt=dirt,
         description=f"{layout} {name}",
     )
 
@@ -140,11 +159,12 @@ def _spacing(cell: ProjectedCell, strength: NDArray[np.float64]) -> tuple[float,
 
 
 def _with_defects(
-    rng: np.random.Generator, columns: Columns, name: str, nearest_nm: float, disorder: float
-) -> Columns:
-    """Draw the defects that this crystal is known for."""
+    rng: np.random.Generator, columns: Columns, name: str, nearest_nm: float, disorder: float,
+    border: float,
+) -> Columns:  # fmt: skip
+    """Draw the defects that this crystal is known for, and divide heavy from light columns."""
     if not disorder or not len(columns):
-        return columns
+        return columns.divided(border)
     if name == "graphene" and rng.uniform() < 0.6:
         silicon = float(columns.strength[0]) * rng.uniform(3.0, 4.5)
         columns = dope_graphene(
@@ -159,6 +179,7 @@ def _with_defects(
         factor = float(np.exp(rng.uniform(-1.0, 1.2)))
         share = disorder * rng.uniform(0.0, 0.3)
         columns = dope(columns, rng, fraction=share, factor=factor, symbol="X")
+    columns = columns.divided(border)
     polar = disorder * nearest_nm * float(rng.choice([0.0, rng.uniform(0, 0.12)]))
     rms = disorder * nearest_nm * rng.uniform(0.0, 0.05)
     columns = displace(columns, rng, rms_nm=rms, polar_nm=polar)
@@ -254,7 +275,10 @@ def _isolated(
             placed = np.concatenate([placed, candidate[None]])
     strength = np.full(len(placed), like.strength.max())
     strength *= np.clip(rng.normal(1.0, 0.15, len(placed)), 0.4, 1.8)
-    return Columns(placed, strength, np.full(len(placed), like.species[0]))
+    of = int(like.strength.argmax())
+    return Columns(
+        placed, strength, np.full(len(placed), like.species[of]), np.full(len(placed), "heavy")
+    )
 
 
 def _sample(field: FloatImage, columns: Columns, pixel_size_nm: float) -> FloatImage:

@@ -19,8 +19,9 @@ from scipy import ndimage
 
 from scanseg.config import Config
 from scanseg.micrograph import FloatImage, Micrograph, Signal
-from scanseg.simulate.columns import Columns, nearest_distance
+from scanseg.simulate.columns import VACANCY, Columns, nearest_distance
 from scanseg.simulate.crystals import crystal_names
+from scanseg.simulate.graphene import grains_of
 from scanseg.simulate.imaging import (
     Detector,
     Probe,
@@ -69,6 +70,8 @@ LONE = 2.5
 FAINT = 0.07
 # Columns closer than this many probe widths make one peak (Sparrow: 2 for equal ones).
 UNRESOLVED = 2.15
+# The atoms round a vacancy are 1 or, where two are missing, 1.3 bonds away; the next ones 1.7.
+AROUND = 1.45
 
 
 class StemScene(Config):
@@ -103,6 +106,11 @@ class StemScene(Config):
     """Even background over the height of a typical column, drawn with equal weight a factor."""
     disorder: float = Field(default=1.0, ge=0)
     """Scales defects, displacements, dirt, scan distortion and detector faults; 0 is none."""
+    defects: Literal["usual", "graphene"] = "usual"
+    """What is wrong with the crystals: what all of them have, or silicon, vacancies and holes of a
+    sheet of graphene."""
+    dirt: float = Field(default=0.0, ge=0, le=1)
+    """Part of the images with hydrocarbon on the crystal that is brighter than its columns."""
     visible_snr: NonNegativeFloat = 1.5
     """Signal-to-noise ratio from which a column counts as visible; a lone one needs more."""
 
@@ -124,6 +132,9 @@ class SimulatedStem:
         (y, x), shape (N, 2).
     species
         Chemical symbols, shape (N,).
+    sublattice
+        ``heavy``, ``light``, or empty for a column between the two, shape (N,). See
+        :func:`scanseg.simulate.crystals.sublattice_border`.
     peak
         Height above the surroundings in expected counts, shape (N,); negative for dark columns.
     snr
@@ -131,6 +142,11 @@ class SimulatedStem:
         of a lone column with the same curvature at its top.
     visible
         Whether the column can be told from noise, flanks and speckle, shape (N,).
+    vacancy_px
+        Middle of the gaps where one atom or two are missing, (y, x), shape (V, 2). They are no
+        columns.
+    vacancy_visible
+        Whether the atoms round the gap are there and seen well enough to tell, shape (V,).
     sigma_px
         Width of a column.
     spacing_px
@@ -148,9 +164,12 @@ class SimulatedStem:
     image: FloatImage
     position_px: NDArray[np.float64]
     species: NDArray[np.str_]
+    sublattice: NDArray[np.str_]
     peak: NDArray[np.float64]
     snr: NDArray[np.float64]
     visible: NDArray[np.bool_]
+    vacancy_px: NDArray[np.float64]
+    vacancy_visible: NDArray[np.bool_]
     sigma_px: float
     spacing_px: float
     pixel_size_nm: float
@@ -191,6 +210,8 @@ def simulate(
     scene = build_scene(rng, padded, config)
     probe = _draw_probe(rng, scene, config)
     columns, position = _scan(rng, scene, padded, config)
+    empty = columns.species == VACANCY
+    gap, columns, position = position[empty], columns.select(~empty), position[~empty]
     typical = _typical_strength(columns)
     peak_counts = _typical_peak(rng, typical, probe, config)
     peak = columns.strength * (peak_counts / typical)
@@ -220,15 +241,25 @@ def simulate(
     visible &= _stands_out(position, peak, probe.sigma_px)[inside]
     visible &= peak[inside] > 2.5 * speckle[pixel]
     truth = at - MARGIN_PX
+    gap = gap[_inside(gap, shape)] - MARGIN_PX
     sign = -1.0 if bright_field else 1.0
     nearest = nearest_distance(truth[visible])
     return SimulatedStem(
         image=np.ascontiguousarray(image[MARGIN_PX:-MARGIN_PX, MARGIN_PX:-MARGIN_PX]),
         position_px=truth,
         species=columns.species[inside],
+        sublattice=columns.sublattice[inside],
         peak=sign * peak[inside],
         snr=np.asarray(snr, np.float64),
         visible=visible,
+        vacancy_px=gap,
+        vacancy_visible=_surrounded(
+            gap,
+            truth,
+            np.where(visible, snr, 0.0),
+            reach_px=AROUND * scene.nearest_px,
+            snr=LONE * config.visible_snr,
+        ),
         sigma_px=probe.sigma_px,
         spacing_px=float(np.median(nearest)) if len(nearest) > 1 else float("nan"),
         pixel_size_nm=scene.pixel_size_nm,
@@ -334,6 +365,10 @@ def _background(
             support = film if scene.sparse else film * _log_uniform(rng, (1.0, 6.0))
             speckle[:] = np.where(scene.support, support, film if scene.film else 0.0)
             background += speckle * (granular_field(shape, rng, grain_px=grain) + 1.5)
+    if scene.dirt is not None:
+        mean, uneven = scene.dirt
+        background += mean + grains_of(uneven, rng, spacing_px=scene.spacing_px)
+        speckle = np.asarray(np.hypot(speckle, uneven), np.float32)
     return np.maximum(background, 0.0) * np.float32(peak), speckle * np.float32(peak)
 
 
@@ -359,6 +394,19 @@ def _relief(signal: FloatImage, sigma_px: float) -> FloatImage:
     """
     curvature = ndimage.gaussian_laplace(signal, sigma_px, mode="nearest", truncate=3.0)
     return np.asarray(-2.0 * sigma_px**2 * curvature, np.float32)
+
+
+def _surrounded(
+    gap: NDArray[np.float64], position: NDArray[np.float64], snr_of: NDArray[np.float64], *,
+    reach_px: float, snr: float,
+) -> NDArray[np.bool_]:  # fmt: skip
+    """Whether three columns or more lie round each gap, and their mean ``snr_of`` is enough."""
+    from scipy.spatial import cKDTree
+
+    if not len(gap) or not len(position):
+        return np.zeros(len(gap), bool)
+    around = cKDTree(position).query_ball_point(gap, reach_px)
+    return np.array([len(near) >= 3 and float(snr_of[near].mean()) >= snr for near in around])
 
 
 def _stands_out(

@@ -16,7 +16,8 @@ from torch.utils.data import Dataset
 
 from scanseg.micrograph import FloatImage
 from scanseg.preprocess import Grid, Window, measure_range, normalise, resample_window
-from scanseg.simulate.stem import simulate
+from scanseg.simulate.columns import VACANCY
+from scanseg.simulate.stem import SimulatedStem, simulate
 from scanseg.train.augment import augment, build_augmentation, mirror_border
 from scanseg.train.labels import draw_labels
 from scanseg.train.recipe import AtomRecipe
@@ -34,7 +35,7 @@ class AtomPatch(Patch):
     image, class_map
         See ``Patch``.
     position_px
-        Columns in the patch, shape (N, 2), on its own pixels.
+        Columns in the patch, and vacancies where they are a class, shape (N, 2), on its own pixels.
     visible
         Shape (N,).
     spacing_px
@@ -64,20 +65,15 @@ def draw_patch(rng: np.random.Generator, recipe: AtomRecipe) -> AtomPatch:
         dark_columns=simulated.signal.has_dark_columns,
     )
     sampled = resample_window(simulated.image, grid, Window(0, 0, side, side), intensity)
-    position = grid.to_grid(simulated.position_px)
-    class_map = draw_labels(
-        (side, side),
-        position,
-        np.ones(len(position), np.int64),
-        simulated.visible,
-        recipe.labels,
-    )
+    sites = _sites(simulated, recipe)
+    position = grid.to_grid(sites.position_px)
+    class_map = draw_labels((side, side), position, sites.class_index, sites.visible, recipe.labels)
     snr = simulated.snr[simulated.visible]
     return AtomPatch(
         image=normalise(sampled, intensity, recipe.normalisation)[None],
         class_map=class_map,
         position_px=position,
-        visible=simulated.visible,
+        visible=sites.visible,
         spacing_px=simulated.spacing_px * side / native_side,
         snr=float(np.median(snr)) if len(snr) else float("nan"),
     )
@@ -115,6 +111,43 @@ class SimulatedAtoms(Dataset[Example]):
         if rng.uniform() < recipe.mirrored_border:
             image, class_map = mirror_border(image, class_map, rng, deepest_px=32)
         return torch.from_numpy(image[None]), torch.from_numpy(class_map.astype(np.int64))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Sites:
+    """What a network is asked for, S of them.
+
+    Parameters
+    ----------
+    position_px
+        On the simulated image, shape (S, 2).
+    class_index
+        Shape (S,), 0 where there is no class for it.
+    visible
+        Shape (S,).
+    """
+
+    position_px: NDArray[np.float64]
+    class_index: NDArray[np.int64]
+    visible: NDArray[np.bool_]
+
+
+def _sites(simulated: SimulatedStem, recipe: AtomRecipe) -> _Sites:
+    """Columns, and vacancies where they have a class, with their class by the recipe's truth."""
+    position, visible, truth = simulated.position_px, simulated.visible, recipe.labels.truth
+    if truth == "column":
+        return _Sites(position, np.ones(len(position), np.int64), visible)
+    names = [each.name for each in recipe.classes]
+    called = simulated.species if truth == "species" else simulated.sublattice
+    if truth == "species" and VACANCY in names:
+        gaps = simulated.vacancy_px
+        position = np.concatenate([position, gaps])
+        visible = np.concatenate([visible, simulated.vacancy_visible])
+        called = np.concatenate([called, np.full(len(gaps), VACANCY)])
+    class_index = np.zeros(len(called), np.int64)
+    for index, name in enumerate(names[1:], start=1):
+        class_index[called == name] = index
+    return _Sites(position, class_index, visible & (class_index > 0))
 
 
 def _not_constant(image: FloatImage) -> FloatImage:

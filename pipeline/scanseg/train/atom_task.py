@@ -14,7 +14,7 @@ from scanseg.inference import Engine
 from scanseg.inference.familiarity import column_statistics
 from scanseg.micrograph import FloatImage
 from scanseg.train.atom_patches import AtomPatch, SimulatedAtoms, draw_patch
-from scanseg.train.atom_score import score_detection
+from scanseg.train.atom_score import score_classes, score_detection
 from scanseg.train.familiar import familiar_ranges
 from scanseg.train.labelled import LabelledImage
 from scanseg.train.labelled_atoms import LabelledAtoms, view_atoms
@@ -52,9 +52,13 @@ class AtomTask:
     def score(
         self, patches: list[AtomPatch], probability: list[FloatImage], *, threshold: float
     ) -> dict[str, float]:
-        """Detection of columns, class-free."""
+        """Detection of columns, class-free; then class by class if there are several."""
         foreground = [each.sum(0) for each in probability]
-        return asdict(score_detection(patches, foreground, threshold=threshold))
+        figures = asdict(score_detection(patches, foreground, threshold=threshold))
+        names = [each.name for each in self._recipe.classes[1:]]
+        if len(names) > 1:
+            figures |= score_classes(patches, probability, names, threshold=threshold)
+        return figures
 
     def contract_fields(self) -> dict[str, Any]:
         """Sampling by spacing."""

@@ -12,7 +12,7 @@ from scanseg.inference import Engine, open_engine, predict
 from scanseg.micrograph import FloatImage
 from scanseg.preprocess import Window
 from scanseg.train.atom_patches import AtomPatch
-from scanseg.train.labels import IGNORED
+from scanseg.train.atom_score import class_accuracy
 from scanseg.train.recalibrate import masked
 from scanseg.train.task import LabelledView, Patch, Task
 
@@ -81,8 +81,9 @@ def score_labelled(
         for name, value in task.score(patches, found, threshold=threshold).items()
         if not name.startswith("f1_clear")
     }
-    if n_classes > 2 and all(isinstance(each, AtomPatch) for each in patches):
-        figures["class_accuracy"] = _class_accuracy(patches, found, threshold)
+    of_atoms = [each for each in patches if isinstance(each, AtomPatch)]
+    if n_classes > 2 and of_atoms:
+        figures["class_accuracy"] = class_accuracy(of_atoms, found, threshold)
     return LabelledScore(
         figures,
         {
@@ -90,20 +91,3 @@ def score_labelled(
             for view, patch, each in zip(views, patches, found, strict=True)
         },
     )
-
-
-def _class_accuracy(
-    patches: Sequence[Patch], found: Sequence[FloatImage], threshold: float
-) -> float:
-    """Of labelled columns that are found, the part whose most probable class is theirs."""
-    right = 0
-    total = 0
-    for patch, probability in zip(patches, found, strict=True):
-        assert isinstance(patch, AtomPatch)
-        pixel = np.rint(patch.position_px[patch.visible]).astype(int)
-        truth = patch.class_map[tuple(pixel.T)]
-        there = probability[:, pixel[:, 0], pixel[:, 1]]
-        counted = (there.sum(0) >= threshold) & (truth > 0) & (truth != IGNORED)
-        right += int((there.argmax(0) + 1 == truth)[counted].sum())
-        total += int(counted.sum())
-    return right / max(total, 1)

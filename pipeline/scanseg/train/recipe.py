@@ -42,6 +42,11 @@ WallArtefact = Literal["line_jitter", "drift", "lag", "noise", "phase_offset", "
 class Labels(Config):
     """How columns become class maps: a disc each."""
 
+    truth: Literal["column", "species", "sublattice"] = "column"
+    """What makes the class of a simulated column: that it is one; the class with the name of its
+    species, or ``vacancy`` where an atom is missing; ``heavy`` or ``light`` by its strength beside
+    the others of its crystal (:func:`scanseg.simulate.crystals.sublattice_border`). A column for
+    which there is no class is neither asked for nor background."""
     radius_of_spacing: PositiveFloat = 0.29
     """Radius of a disc over the distance to the nearest column."""
     radius_px: Range = (1.3, 3.5)
