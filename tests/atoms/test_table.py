@@ -18,6 +18,7 @@ SPACING_PX = 14.0
 COLUMNS = [
     "atom", "y_px", "x_px", "y_nm", "x_nm", "class", "probability", "y_err_px", "x_err_px",
     "amplitude", "sigma_px", "background", "at_edge", "fit_ok",
+    "intensity_class", "intensity_probability",  # the model has two classes
 ]  # fmt: skip
 
 

@@ -65,3 +65,24 @@ def test_pieces_make_no_difference(folder, monkeypatch, block_bytes):
 def test_a_table_without_atoms_is_empty(tmp_path):
     (tmp_path / "atoms.csv").write_text("image,frame,y_px,x_px,class\n", encoding="utf-8")
     assert digest_atoms(tmp_path, 0, 100).n_atoms == 0
+
+
+def test_agreement_of_classes_by_network_and_by_brightness(folder):
+    path, atoms = folder
+    assert digest_atoms(path, N_ATOMS, N_ATOMS).told == {}
+    by_brightness = atoms["class"].copy()
+    by_brightness[:3] = "dopant"  # rows 1 and 2 are columns by the network
+    by_brightness[20:30] = None
+    with (path / "atoms.csv").open("wb") as file:
+        append_table(
+            file,
+            atoms.assign(intensity_class=by_brightness, intensity_probability=0.9),
+            format=ATOM_TABLES["atoms.csv"],
+            image="a.tif",
+            frame=0,
+            header=True,
+        )
+    found = digest_atoms(path, N_ATOMS, N_ATOMS)
+    assert found.classes == {"column": 400, "dopant": 100}
+    assert found.told == {"column": 392, "dopant": 98}
+    assert found.agreeing == {"column": 390, "dopant": 98}

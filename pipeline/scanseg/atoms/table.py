@@ -36,7 +36,8 @@ def find_atoms(result: Prediction, *, config: AtomConfig | None = None) -> DataF
         calibration), ``class`` (categorical), ``probability``, ``y_err_px``, ``x_err_px`` (one
         standard deviation), ``amplitude``, ``sigma_px``, ``background`` (in the image's units),
         ``at_edge``, ``fit_ok``. Columns that could not be fitted keep the position that the network
-        gave, without error bars.
+        gave, without error bars. Where the model knows several classes also ``intensity_class`` and
+        ``intensity_probability``, see :func:`scanseg.lattice.class_by_intensity`.
 
     Notes
     -----
@@ -69,7 +70,7 @@ def find_atom_strips(
     ):
         strip = _as_table(result, candidates, place, refined, first=n_atoms)
         n_atoms += len(strip)
-        yield strip
+        yield _with_intensity_class(strip) if len(strip["class"].cat.categories) > 1 else strip
 
 
 def _as_table(
@@ -104,6 +105,12 @@ def _as_table(
         },
         copy=False,
     )
+
+
+def _with_intensity_class(strip: DataFrame) -> DataFrame:
+    from scanseg.lattice import class_by_intensity
+
+    return class_by_intensity(strip)
 
 
 def _model_spacing_px(result: Prediction) -> float:

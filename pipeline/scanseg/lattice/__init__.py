@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from scanseg.lattice.boundaries import Boundaries, find_boundaries
     from scanseg.lattice.cages import measure_dumbbells, measure_polarisation
+    from scanseg.lattice.classes import class_by_intensity, count_agreeing
     from scanseg.lattice.index import Indexing, index_atoms
     from scanseg.lattice.intensity import IntensityGroups, group_by_intensity
     from scanseg.lattice.model import IndexedAtoms, Lattice, lattices_table
@@ -32,6 +33,8 @@ _HOMES = {
     "NeighbourGraph": "neighbours",
     "Rings": "rings",
     "StrainMaps": "phase",
+    "class_by_intensity": "classes",
+    "count_agreeing": "classes",
     "find_boundaries": "boundaries",
     "find_extra_atoms": "sites",
     "find_missing_sites": "sites",
@@ -56,6 +59,8 @@ __all__ = [
     "NeighbourGraph",
     "Rings",
     "StrainMaps",
+    "class_by_intensity",
+    "count_agreeing",
     "find_boundaries",
     "find_extra_atoms",
     "find_missing_sites",

@@ -18,9 +18,12 @@ if TYPE_CHECKING:
 __all__ = ["IntensityGroups", "Mixture", "fit_mixture", "group_by_intensity"]
 
 NEIGHBOURHOOD = 24  # columns of the own sublattice whose median is ordinary there
-# Width of a group over that of the host: a group of few has no width of its own, and a wide one
-# would be the tail of the host.
+# Width of a group over that of the host: a wide one would be the tail of the host. Brighter groups
+# are wider in proportion, as the columns of an alloy are.
 NARROWEST, WIDEST = 0.35, 1.6
+LENT = (
+    3.0  # columns of the host's width that each group is lent: a group of few has none of its own
+)
 ALIKE = 0.1  # sublattices that differ by less in brightness, as in graphene, are taken together
 MANY = 5_000  # columns from which brightness is rounded: 50,000 took 10 s, and take 0.1
 APART = 2.0  # widths between groups; closer ones make no second top
@@ -144,27 +147,46 @@ def _alike(brightness: FloatArray) -> list[list[int]]:
 
 def _relative(light: FloatArray, view: GrainView, own: IntArray) -> FloatArray:
     """Amplitude over the ordinary one of the surroundings, shape (n,)."""
-    place = view.place[own]
     logarithm = np.log(np.maximum(light, 1e-12 * max(light.max(), 1e-300)))
-    count = min(NEIGHBOURHOOD + 1, len(own))
+    return np.asarray(np.exp(logarithm - local_level(view.place[own], logarithm)))
+
+
+def local_level(place: FloatArray, value: FloatArray) -> FloatArray:
+    """Median of the 24 nearest columns, itself included, taken along its slope to each column.
+
+    Parameters
+    ----------
+    place
+        (y, x), shape (N, 2).
+    value
+        Shape (N,).
+
+    Returns
+    -------
+    level
+        Shape (N,).
+    """
+    count = min(NEIGHBOURHOOD + 1, len(place))
     near = cKDTree(place).query(place, k=[*range(1, count + 1)])[1]  # a list keeps two axes
-    median = np.median(logarithm[near], axis=1)
+    median: FloatArray = np.median(value[near], axis=1)
     if count < 8:
-        return np.asarray(np.exp(logarithm - median))
+        return median
     # At a border the surroundings lie to one side: their slope takes the median to the column.
     middle = place[near].mean(1)
     apart = place[near] - middle[:, None]
     normal = np.einsum("nki,nkj->nij", apart, apart)
     normal += 1e-9 * np.trace(normal, axis1=1, axis2=2)[:, None, None] * np.eye(2)
-    ordinary = median
+    level = median
     for _ in range(2):
-        right = np.einsum("nki,nk->ni", apart, ordinary[near])
+        right = np.einsum("nki,nk->ni", apart, level[near])
         slope = np.linalg.solve(normal, right[..., None])[..., 0]
-        ordinary = median + (slope * (place - middle)).sum(1)
-    return np.asarray(np.exp(logarithm - ordinary))
+        level = median + (slope * (place - middle)).sum(1)
+    return level
 
 
-def fit_mixture(values: FloatArray, *, most_groups: int = 3) -> Mixture:
+def fit_mixture(
+    values: FloatArray, *, most_groups: int = 3, known: FloatArray | None = None
+) -> Mixture:
     """Fit a sum of Gaussians; how many is decided by the Bayesian information criterion.
 
     Parameters
@@ -173,11 +195,14 @@ def fit_mixture(values: FloatArray, *, most_groups: int = 3) -> Mixture:
         Shape (N,).
     most_groups
         How many there may be.
+    known
+        About where groups are known to be, shape (K,). Their number is not left to the criterion,
+        which asks for four columns or so a group; still they must be well apart.
     """
     value, count = _binned(values)
-    best = _fit(value, count, np.array([np.median(values)]))
+    best = _fit_known(value, count, np.array([np.median(values)]) if known is None else known)
     best_criterion = _criterion(value, count, best)
-    for n_groups in range(2, most_groups + 1):
+    for n_groups in range(len(best.mean) + 1, most_groups + 1):
         options = [_fit(value, count, start) for start in _starts(values, best, n_groups)]
         options = [each for each in options if _sound(value, each)]
         if not options:
@@ -206,6 +231,17 @@ def _binned(values: FloatArray) -> tuple[FloatArray, FloatArray]:
         values = np.round(values / step) * step
     value, count = np.unique(values, return_counts=True)
     return value, count.astype(float)
+
+
+def _fit_known(value: FloatArray, count: FloatArray, mean: FloatArray) -> _Gaussians:
+    """Groups that start at given means; of two that turn out to be one, one is left."""
+    mean = np.sort(mean)
+    fitted = _fit(value, count, mean)
+    while len(mean) > 1 and not _sound(value, fitted):
+        closest = int(np.diff(mean).argmin())
+        mean = np.delete(mean, closest)
+        fitted = _fit(value, count, mean)
+    return fitted
 
 
 def _starts(values: FloatArray, simpler: _Gaussians, n_groups: int) -> list[FloatArray]:
@@ -239,15 +275,22 @@ def _fit(value: FloatArray, count: FloatArray, mean: FloatArray) -> _Gaussians:
         total = np.maximum(chance.sum(0), 1e-9)
         previous = mean
         mean = chance.T @ value / total
-        width = np.sqrt((chance * (value[:, None] - mean) ** 2).sum(0) / total)
-        host = float(width[total.argmax()])
-        width = np.clip(width, NARROWEST * host + 1e-6, WIDEST * host + 1e-6)
+        squares = (chance * (value[:, None] - mean) ** 2).sum(0)
+        host = int(total.argmax())
+        usual = np.sqrt(squares[host] / total[host]) * _brighter(mean, host) + 1e-6
+        width = np.sqrt((squares + LENT * usual**2) / (total + LENT))
+        width = np.clip(width, NARROWEST * usual, WIDEST * usual)
         weight = total / total_count
         stray = max(1 - float(weight.sum()), 1e-6)
         if np.abs(mean - previous).max() < 1e-5 * robust:
             break
     order = np.argsort(mean)
     return _Gaussians(weight[order], mean[order], width[order], stray, span)
+
+
+def _brighter(mean: FloatArray, host: int) -> FloatArray:
+    """How many times brighter than the host each group is, 1 for what is darker."""
+    return np.maximum(mean / mean[host], 1.0) if mean[host] > 0 else np.ones(len(mean))
 
 
 def _median(value: FloatArray, count: FloatArray) -> float:

@@ -32,10 +32,19 @@ class TableFormat:
     columns
         What is written, behind ``image`` and ``frame`` in tables of a run, one that the table
         lacks as empty cells; without it the columns of the table itself.
+    extra
+        What follows these where the table has it.
     """
 
     decimals: Mapping[str, int]
     columns: tuple[str, ...] = ()
+    extra: tuple[str, ...] = ()
+
+    def columns_of(self, table: pd.DataFrame) -> tuple[str, ...]:
+        """What is written of a table."""
+        if not self.columns:
+            return tuple(table.columns)
+        return (*self.columns, *(name for name in self.extra if name in table))
 
 
 def append_table(
@@ -70,7 +79,7 @@ def append_table(
     """
     from pyarrow import csv as arrow_csv
 
-    columns = format.columns or tuple(table.columns)
+    columns = format.columns_of(table)
     if header:
         file.write((",".join(("image", "frame", *columns)) + "\n").encode())
     options = _quoting({image, *table["class"].unique()} if "class" in table else {image})
@@ -84,7 +93,7 @@ def write_table(path: Path, table: pd.DataFrame, *, format: TableFormat) -> None
     import pyarrow as pa
     from pyarrow import csv as arrow_csv
 
-    columns = format.columns or tuple(table.columns)
+    columns = format.columns_of(table)
     words = [name for name in columns if name in table and table[name].dtype.kind == "O"]
     texts = {text for name in words for text in table[name].unique()}
     written = {name: _column(table, name, format.decimals.get(name)) for name in columns}

@@ -21,6 +21,7 @@ __all__ = ["AtomFrame", "AtomFrames", "read_atom_frames"]
 
 TABLE = "atoms.csv"
 ROWS_AT_ONCE = 100_000
+TEXTS = {"class": str, "intensity_class": str}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -162,7 +163,7 @@ def _by_frame(path: Path) -> Iterator[tuple[int, DataFrame]]:
     waiting: list[DataFrame] = []
     current = -1
     try:
-        with pd.read_csv(path, chunksize=ROWS_AT_ONCE, dtype={"class": str}) as parts:
+        with pd.read_csv(path, chunksize=ROWS_AT_ONCE, dtype=TEXTS) as parts:
             for part in parts:
                 for number, table in part.groupby("frame", sort=False):
                     if int(str(number)) != current and waiting:

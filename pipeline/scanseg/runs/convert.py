@@ -62,8 +62,10 @@ def convert_run(
 
 def _write_parquet(frames: AtomFrames, path: Path) -> int:
     n_atoms = 0
-    columns = ("image", "frame", *ATOM_TABLES["atoms.csv"].columns)
-    with ParquetAtoms(path, columns) as table:
+    # All tables of a run have the same columns.
+    table_format, first = ATOM_TABLES["atoms.csv"], next(iter(frames), None)
+    columns = table_format.columns if first is None else table_format.columns_of(first.atoms)
+    with ParquetAtoms(path, ("image", "frame", *columns)) as table:
         for each in frames:
             table.add(each.atoms)
             n_atoms += len(each.atoms)

@@ -132,11 +132,23 @@ def detected_atoms(
             "spacing_px": None if spacing_px is None else round(spacing_px, 4),
             "spacing_nm": None if spacing_nm is None else round(spacing_nm, 6),
             "n_atoms": len(atoms),
+            **_class_numbers(atoms),
         },
         draw=draw,
         colours=colours,
         warnings=warnings,
     )
+
+
+def _class_numbers(atoms: pd.DataFrame | TableParts) -> dict[str, float | None]:
+    """Part of the atoms whose class is the same by brightness, where there are several classes."""
+    from scanseg.lattice import count_agreeing
+
+    first = next(parts_of(atoms))
+    if "intensity_class" not in first:
+        return {}
+    n_agreeing, n_told = count_agreeing(parts_of(atoms))
+    return {"class_agreement": round(n_agreeing / n_told, 4) if n_told else None}
 
 
 def detected_walls(

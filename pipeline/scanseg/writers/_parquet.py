@@ -13,7 +13,7 @@ __all__ = ["ParquetAtoms"]
 
 ROWS_A_GROUP = 200_000
 WHOLE = ("frame", "atom", "track")
-TEXT = ("image", "class")
+TEXT = ("image", "class", "intensity_class")
 TRUTH = ("at_edge", "fit_ok")
 
 
@@ -25,8 +25,8 @@ class ParquetAtoms:
     path
         File to write.
     columns
-        Names, in order. ``frame``, ``atom`` and ``track`` are integers, ``image`` and ``class``
-        text, ``at_edge`` and ``fit_ok`` true or false, all others numbers.
+        Names, in order. ``frame``, ``atom`` and ``track`` are integers, ``image``, ``class`` and
+        ``intensity_class`` text, ``at_edge`` and ``fit_ok`` true or false, all others numbers.
     """
 
     def __init__(self, path: Path, columns: tuple[str, ...]) -> None:

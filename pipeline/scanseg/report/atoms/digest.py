@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 __all__ = ["AtomDigest", "digest_atoms"]
 
 NUMBERS = ("probability", "sigma_px", "y_err_px", "x_err_px")
+NAMES = ("class", "intensity_class")
 FLOATS = ("y_px", "x_px", *NUMBERS)
-COLUMNS = ("frame", *FLOATS, "class", "fit_ok")
+COLUMNS = ("frame", *FLOATS, *NAMES, "fit_ok")
 # About 50,000 atoms at a time.
 BLOCK_BYTES = 8 * 1024**2
 
@@ -34,6 +35,9 @@ class AtomDigest:
         Of all atoms; NaN where there are none.
     classes
         Number of atoms of each class.
+    told, agreeing
+        Of each class the atoms that have a class by brightness as well, and those where it is the
+        same; empty where the model has one class.
     sample_class, sample
         Class, and ``probability``, ``sigma_px``, ``error_px`` of every so many-th atom that was
         fitted, all of one length. ``error_px`` is the error bar along one axis, the root mean
@@ -46,6 +50,8 @@ class AtomDigest:
     n_not_fitted: int = 0
     mean_probability: float = np.nan
     classes: dict[str, int] = field(default_factory=dict)
+    told: dict[str, int] = field(default_factory=dict)
+    agreeing: dict[str, int] = field(default_factory=dict)
     sample_class: NDArray[np.str_] = field(default_factory=lambda: np.empty(0, np.str_))
     sample: dict[str, Floats] = field(default_factory=dict)
     doubtful_px: tuple[float, float] | None = None
@@ -76,13 +82,16 @@ def digest_atoms(folder: Path, n_atoms: int, n_sample: int) -> AtomDigest:
     step = max(1, -(-n_atoms // n_sample))
     n_seen = n_not_fitted = 0
     probability_sum = 0.0
-    classes: Counter[str] = Counter()
+    classes, told, agreeing = Counter[str](), Counter[str](), Counter[str]()
     names: list[NDArray[np.str_]] = []
     numbers: list[Floats] = []
     doubtful: tuple[float, float, float] | None = None
     for block in _blocks(folder / "atoms.csv"):
         probability, fitted = block["probability"], block["fit_ok"]
-        classes.update(dict(zip(*np.unique(block["class"], return_counts=True), strict=True)))
+        both = block["class"][block["intensity_class"] != ""]
+        same = block["class"][block["intensity_class"] == block["class"]]
+        for counter, values in ((classes, block["class"]), (told, both), (agreeing, same)):
+            counter.update(dict(zip(*np.unique(values, return_counts=True), strict=True)))
         n_not_fitted += int((~fitted).sum())
         probability_sum += float(np.nansum(probability))
         if (first := _least_certain(block)) is not None and (not doubtful or first < doubtful):
@@ -99,7 +108,9 @@ def digest_atoms(folder: Path, n_atoms: int, n_sample: int) -> AtomDigest:
         n_atoms=n_seen,
         n_not_fitted=n_not_fitted,
         mean_probability=probability_sum / n_seen,
-        classes={str(name): int(number) for name, number in sorted(classes.items())},
+        classes=_plain(classes),
+        told=_plain(told),
+        agreeing=_plain(agreeing),
         sample_class=np.concatenate(names),
         sample={
             "probability": values[0],
@@ -108,6 +119,10 @@ def digest_atoms(folder: Path, n_atoms: int, n_sample: int) -> AtomDigest:
         },
         doubtful_px=None if doubtful is None else doubtful[1:],
     )
+
+
+def _plain(counter: Counter[str]) -> dict[str, int]:
+    return {str(name): int(number) for name, number in sorted(counter.items()) if name}
 
 
 def _blocks(table: Path) -> Iterator[dict[str, NDArray[Any]]]:
@@ -120,7 +135,7 @@ def _blocks(table: Path) -> Iterator[dict[str, NDArray[Any]]]:
     options = csv.ConvertOptions(
         include_columns=list(COLUMNS),
         include_missing_columns=True,
-        column_types={"class": string()} | dict.fromkeys(FLOATS, "float64"),
+        column_types=dict.fromkeys(NAMES, string()) | dict.fromkeys(FLOATS, "float64"),
         strings_can_be_null=True,
     )
     reading = csv.ReadOptions(use_threads=False)
@@ -130,7 +145,9 @@ def _blocks(table: Path) -> Iterator[dict[str, NDArray[Any]]]:
             lines = header + lines + file.readline()
             block = csv.read_csv(BufferReader(lines), read_options=reading, convert_options=options)
             yield {
-                "class": np.array(block["class"].fill_null("").to_pylist(), np.str_),
+                **{
+                    name: np.array(block[name].fill_null("").to_pylist(), np.str_) for name in NAMES
+                },
                 "fit_ok": np.array([each is not False for each in block["fit_ok"].to_pylist()]),
                 "frame": block["frame"].to_numpy(),
                 **{name: block[name].to_numpy().astype(np.float64) for name in FLOATS},

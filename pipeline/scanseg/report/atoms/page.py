@@ -58,6 +58,10 @@ def _classes(images: Sequence[ReportedImage], colours: Mapping[str, str]) -> str
     counts = sum((Counter(image.digest.classes) for image in images), Counter[str]())
     if not counts:
         return ""
+    told, agreeing = (
+        sum((Counter(getattr(image.digest, name)) for image in images), Counter[str]())
+        for name in ("told", "agreeing")
+    )
     sampled = [image.digest for image in images if image.digest.sample]
     names = np.concatenate([digest.sample_class for digest in sampled])
     columns = {
@@ -76,14 +80,25 @@ def _classes(images: Sequence[ReportedImage], colours: Mapping[str, str]) -> str
         rows.append(
             f'<tr><td><i class="dot" style="background:{colour}"></i>{escape(name)}</td>'
             f"<td>{number:,}</td><td>{number / counts.total():.1%}</td><td>{n_images:,}</td>"
-            f"{medians}</tr>"
+            f"{medians}{_agreement_cell(agreeing[name], told[name]) if told else ''}</tr>"
         )
-    heads = ("class", "atoms", "share", "images", "probability", "σ, px", "error bar, px")
+    heads = ["class", "atoms", "share", "images", "probability", "σ, px", "error bar, px"]
+    note = "Medians of the atoms that were fitted."
+    if told:
+        heads.append("same by brightness")
+        note += (
+            f" By brightness alone {agreeing.total() / told.total():.1%} of {told.total():,} atoms "
+            "have the class that the network gave them."
+        )
     head = "".join(f"<th>{text}</th>" for text in heads)
     return (
         f'<table class="numbers"><thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody>'
-        "</table><p class=note>Medians of the atoms that were fitted.</p>"
+        f"</table><p class=note>{note}</p>"
     )
+
+
+def _agreement_cell(n_agreeing: int, n_told: int) -> str:
+    return f"<td>{n_agreeing / n_told:.1%}</td>" if n_told else "<td>–</td>"
 
 
 def _numbers(image: ReportedImage) -> list[str]:
@@ -101,6 +116,10 @@ def _numbers(image: ReportedImage) -> list[str]:
     if digest.n_atoms:
         parts.append(f"probability {digest.mean_probability:.3f}")
         parts.append(f"{digest.share_not_fitted:.1%} not fitted")
+    if n_told := sum(digest.told.values()):
+        parts.append(
+            f"class by brightness the same for {sum(digest.agreeing.values()) / n_told:.1%}"
+        )
     return parts
 
 

@@ -17,6 +17,7 @@ _DECIMALS = {
     "y_err_px": 5,
     "x_err_px": 5,
     "sigma_px": 4,
+    "intensity_probability": 4,
 }
 _COLUMNS = (
     "atom",
@@ -34,4 +35,6 @@ _COLUMNS = (
     "at_edge",
     "fit_ok",
 )
-ATOM_TABLES = {"atoms.csv": TableFormat(_DECIMALS, _COLUMNS)}
+# Of models with several classes.
+_EXTRA = ("intensity_class", "intensity_probability")
+ATOM_TABLES = {"atoms.csv": TableFormat(_DECIMALS, _COLUMNS, _EXTRA)}
