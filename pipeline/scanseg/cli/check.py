@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from scanseg.cli.exits import ExitCode, start_logging
+from scanseg.cli.options import ChannelOption, JsonOption, PixelSizeOption
 from scanseg.errors import ConfigError
 from scanseg.runs.inputs import InputConfig
 from scanseg.runs.look import ChannelReport, FileReport, look_at_all
@@ -20,18 +21,13 @@ __all__ = ["app"]
 app = typer.Typer(pretty_exceptions_enable=False, add_completion=False)
 
 
-_HELP = InputConfig.model_fields
-
-
 @app.command()
 def check(
     inputs: Annotated[
         list[Path], typer.Argument(metavar="PATH...", help="Images, and folders to search.")
     ],
-    pixel_size_nm: Annotated[
-        str | None, typer.Option(metavar="NM", help=_HELP["pixel_size_nm"].description)
-    ] = None,
-    channel: Annotated[str | None, typer.Option(help=_HELP["channel"].description)] = None,
+    pixel_size_nm: PixelSizeOption = None,
+    channel: ChannelOption = None,
     labels: Annotated[
         bool, typer.Option("--labels", help="Check labelled images for training instead.")
     ] = False,
@@ -45,9 +41,7 @@ def check(
             metavar="COPY", help="With --labels: copy to this new folder, and mend what is safe."
         ),
     ] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="One JSON document on stdout, for programs.")
-    ] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Say what is in files, and what predict would take.
 

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import typer
 
 from scanseg.cli.exits import start_logging
-from scanseg.cli.options import ImagesOption
+from scanseg.cli.options import ImagesOption, run_argument
 from scanseg.errors import ConfigError
 from scanseg.runs.atom_frames import read_atom_frames
 from scanseg.runs.convert import convert_run, open_output
@@ -22,9 +22,7 @@ log = logging.getLogger("scanseg.cli")
 
 @app.command()
 def convert(
-    run: Annotated[
-        Path, typer.Argument(metavar="RUN", help="Folder that predict has written, of STEM images.")
-    ],
+    run: Annotated[Path, run_argument("STEM images")],
     output: Annotated[
         Path, typer.Option("--output", "-o", metavar="OUT", help="Folder of the files.")
     ],

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from importlib.resources import as_file, files
 from pathlib import Path
-from typing import Annotated
 
 import typer
 
 from scanseg.cli.exits import ExitCode, start_logging
 from scanseg.cli.folder_run import predict_folder
+from scanseg.cli.options import OutputOption
 from scanseg.cli.score_tables import show_scores
 from scanseg.errors import MachineError
 from scanseg.runs.choice import DEFAULT_MODELS
@@ -26,9 +26,7 @@ WALL_RADIUS_PX = 2.0
 
 @app.command()
 def demo(
-    output: Annotated[
-        Path, typer.Option("--output", "-o", metavar="OUT", help="Folder of the results.")
-    ] = Path("scanseg_demo"),
+    output: OutputOption = Path("scanseg_demo"),
 ) -> None:
     """Find atoms and walls of the sample images, and compare with where they are known to be."""
     start_logging(0)

@@ -9,13 +9,19 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from scanseg.cli.exits import start_logging
-from scanseg.cli.options import ConfigOption, ImagesOption, SetOption
-from scanseg.config import read_yaml
+from scanseg.cli.options import (
+    ConfigOption,
+    ImagesOption,
+    OutputOption,
+    SetOption,
+    all_settings,
+    read_settings,
+    run_argument,
+)
 from scanseg.distortion.settings import DistortionEstimation
 from scanseg.errors import ScansegError
 from scanseg.runs.atom_frames import read_atom_frames
 from scanseg.runs.distortion import open_output, write_distortion
-from scanseg.runs.settings import setting_lines
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -25,19 +31,11 @@ __all__ = ["app"]
 app = typer.Typer(pretty_exceptions_enable=False, add_completion=False)
 log = logging.getLogger("scanseg.cli")
 
-SETTINGS = "All settings, for --config and --set:\n\n\b\n" + "\n".join(
-    setting_lines(DistortionEstimation)
-)
 
-
-@app.command(epilog=SETTINGS)
+@app.command(epilog=all_settings(DistortionEstimation))
 def distortion(
-    run: Annotated[
-        Path, typer.Argument(metavar="RUN", help="Folder that predict has written, of STEM images.")
-    ],
-    output: Annotated[
-        Path, typer.Option("--output", "-o", metavar="OUT", help="Folder of the results.")
-    ],
+    run: Annotated[Path, run_argument("STEM images")],
+    output: OutputOption,
     images: ImagesOption = None,
     source: Annotated[
         Literal["lattice", "series"],
@@ -56,11 +54,7 @@ def distortion(
     taken along x. Corrected positions stand beside the measured ones.
     """
     start_logging(0)
-    settings = DistortionEstimation.from_settings(
-        read_yaml(config) if config else {},
-        overrides=tuple(set_ or ()),
-        origin=str(config) if config else "--set",
-    )
+    settings = read_settings(DistortionEstimation, config, set_)
     folder = open_output(output)
     frames = read_atom_frames(run, tuple(images or ()))
     found = write_distortion(frames, folder, source=source, config=settings)

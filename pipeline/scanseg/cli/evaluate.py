@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from scanseg.cli.exits import ExitCode, start_logging
+from scanseg.cli.options import JsonOption
 from scanseg.cli.score_tables import show_pixels, show_scores
 from scanseg.errors import ConfigError
 from scanseg.micrograph import as_pixel_size_nm
@@ -65,9 +66,7 @@ def evaluate(
             help="Folder for evaluation.csv, evaluation.json and evaluation.html.",
         ),
     ] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="One JSON document on stdout, for programs.")
-    ] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Compare what was found with what is true.
 

@@ -9,13 +9,19 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from scanseg.cli.exits import start_logging
-from scanseg.cli.options import ConfigOption, ImagesOption, SetOption
-from scanseg.config import read_yaml
+from scanseg.cli.options import (
+    ConfigOption,
+    ImagesOption,
+    OutputOption,
+    SetOption,
+    all_settings,
+    read_settings,
+    run_argument,
+)
 from scanseg.errors import ConfigError
 from scanseg.motion import MotionTracking, track_walls
 from scanseg.runs.motion import open_output, write_motion
 from scanseg.runs.series import SeriesTiming, read_series
-from scanseg.runs.settings import setting_lines
 
 if TYPE_CHECKING:
     from scanseg.motion import WallMotion
@@ -25,22 +31,11 @@ __all__ = ["app"]
 app = typer.Typer(pretty_exceptions_enable=False, add_completion=False)
 log = logging.getLogger("scanseg.cli")
 
-SETTINGS = "All settings, for --config and --set:\n\n\b\n" + "\n".join(
-    setting_lines(MotionTracking)
-)
 
-
-@app.command(epilog=SETTINGS)
+@app.command(epilog=all_settings(MotionTracking))
 def motion(
-    run: Annotated[
-        Path,
-        typer.Argument(
-            metavar="RUN", help="Folder that predict has written, of a series of scans."
-        ),
-    ],
-    output: Annotated[
-        Path, typer.Option("--output", "-o", metavar="OUT", help="Folder of the results.")
-    ],
+    run: Annotated[Path, run_argument("a series of scans")],
+    output: OutputOption,
     images: ImagesOption = None,
     interval_s: Annotated[
         float | None, typer.Option(metavar="S", help="Seconds from one scan to the next.")
@@ -60,11 +55,7 @@ def motion(
     a wall gets its displacement to the next scan with an error bar.
     """
     start_logging(0)
-    settings = MotionTracking.from_settings(
-        read_yaml(config) if config else {},
-        overrides=tuple(set_ or ()),
-        origin=str(config) if config else "--set",
-    )
+    settings = read_settings(MotionTracking, config, set_)
     folder = open_output(output)
     timing = SeriesTiming(interval_s, _numbers(fields))
     series = read_series(run, tuple(images or ()), timing=timing)

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from scanseg.cli.exits import start_logging
-from scanseg.cli.options import ImagesOption
+from scanseg.cli.options import ImagesOption, run_argument
 from scanseg.runs.atom_frames import read_atom_frames
 from scanseg.runs.patches import PatchChoice, write_patches
 
@@ -19,9 +19,7 @@ app = typer.Typer(pretty_exceptions_enable=False, add_completion=False)
 
 @app.command()
 def patches(
-    run: Annotated[
-        Path, typer.Argument(metavar="RUN", help="Folder that predict has written, of STEM images.")
-    ],
+    run: Annotated[Path, run_argument("STEM images")],
     output: Annotated[
         Path, typer.Option("--output", "-o", metavar="FILE", help="File: *.npz or *.tif.")
     ],

@@ -18,16 +18,16 @@ from scanseg.cli.options import (
     EventsOption,
     MemoryOption,
     ModelOption,
+    OutputOption,
     PixelSizeOption,
     QuietOption,
     SaveOption,
     SetOption,
     VerboseOption,
-    given_settings,
+    run_settings,
 )
 from scanseg.cli.progress import print_event
 from scanseg.errors import ConfigError
-from scanseg.runs.memory import fit_memory, parse_memory
 
 __all__ = ["app"]
 
@@ -45,9 +45,7 @@ def predict(
     inputs: Annotated[
         list[Path], typer.Argument(metavar="IN...", help="Images, and folders to search.")
     ],
-    output: Annotated[
-        Path, typer.Option("--output", "-o", metavar="OUT", help="Folder of the results.")
-    ],
+    output: OutputOption,
     model: ModelOption = None,
     pixel_size_nm: PixelSizeOption = None,
     channel: ChannelOption = None,
@@ -102,19 +100,10 @@ def predict(
 
     verbosity = -1 if quiet else verbose
     start_logging(verbosity)
-    settings = given_settings(
-        config,
-        set_,
-        {
-            "input.pixel_size_nm": pixel_size_nm,
-            "input.channel": channel,
-            "machine.device": device,
-            "output.save": save,
-        },
-    )
-    bytes_in_flight = None
-    if memory is not None:
-        settings, bytes_in_flight = fit_memory(settings, parse_memory(memory))
+    settings, bytes_in_flight = run_settings(
+        config, set_,
+        pixel_size_nm=pixel_size_nm, channel=channel, device=device, save=save, memory=memory,
+    )  # fmt: skip
     part = None if shard is None else Shard.parse(shard)
     if fresh and part is not None:
         raise ConfigError(

@@ -11,7 +11,7 @@ import numpy as np
 import typer
 
 from scanseg.cli.exits import start_logging
-from scanseg.config import read_yaml
+from scanseg.cli.options import read_settings
 from scanseg.errors import ConfigError
 from scanseg.simulate import (
     PfmScene,
@@ -71,9 +71,10 @@ def simulate_images(
     if frames > 1 and modality is Modality.STEM:
         raise ConfigError("Columns do not move from frame to frame.", hint="Add --modality pfm.")
     shape = _shape(size or ("512" if modality is Modality.STEM else "256"))
-    origin = str(config) if config else "--set"
-    scene = (StemScene if modality is Modality.STEM else PfmScene).from_settings(
-        read_yaml(config) if config else {}, overrides=tuple(set_ or ()), origin=origin
+    scene: StemScene | PfmScene = (
+        read_settings(StemScene, config, set_)
+        if modality is Modality.STEM
+        else read_settings(PfmScene, config, set_)
     )
     digits = max(3, len(str(n - 1)))
     names = [f"{modality}_{index:0{digits}d}" for index in range(n)]

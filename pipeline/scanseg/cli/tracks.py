@@ -9,11 +9,17 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from scanseg.cli.exits import start_logging
-from scanseg.cli.options import ConfigOption, ImagesOption, SetOption
-from scanseg.config import read_yaml
+from scanseg.cli.options import (
+    ConfigOption,
+    ImagesOption,
+    OutputOption,
+    SetOption,
+    all_settings,
+    read_settings,
+    run_argument,
+)
 from scanseg.errors import ConfigError
 from scanseg.runs.atom_frames import read_atom_frames
-from scanseg.runs.settings import setting_lines
 from scanseg.runs.tracks import open_output, write_tracks
 from scanseg.tracks.settings import Tracking
 
@@ -25,20 +31,11 @@ __all__ = ["app"]
 app = typer.Typer(pretty_exceptions_enable=False, add_completion=False)
 log = logging.getLogger("scanseg.cli")
 
-SETTINGS = "All settings, for --config and --set:\n\n\b\n" + "\n".join(setting_lines(Tracking))
 
-
-@app.command(epilog=SETTINGS)
+@app.command(epilog=all_settings(Tracking))
 def tracks(
-    run: Annotated[
-        Path,
-        typer.Argument(
-            metavar="RUN", help="Folder that predict has written, of a movie or a series of images."
-        ),
-    ],
-    output: Annotated[
-        Path, typer.Option("--output", "-o", metavar="OUT", help="Folder of the results.")
-    ],
+    run: Annotated[Path, run_argument("a movie or a series of images")],
+    output: OutputOption,
     images: ImagesOption = None,
     interval_s: Annotated[
         float | None, typer.Option(metavar="S", help="Seconds from one frame to the next.")
@@ -55,11 +52,7 @@ def tracks(
     neighbours and the transitions between them are told.
     """
     start_logging(0)
-    settings = Tracking.from_settings(
-        read_yaml(config) if config else {},
-        overrides=tuple(set_ or ()),
-        origin=str(config) if config else "--set",
-    )
+    settings = read_settings(Tracking, config, set_)
     if interval_s is not None and not interval_s > 0:
         raise ConfigError(
             f"The interval between frames cannot be {interval_s:g} s.",

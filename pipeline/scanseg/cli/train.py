@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from scanseg.cli.exits import start_logging
-from scanseg.cli.options import Events
+from scanseg.cli.options import Events, VerboseOption
 from scanseg.errors import ConfigError
 
 __all__ = ["app", "seconds_of"]
@@ -99,9 +99,7 @@ def train(
         Events | None,
         typer.Option(help="With DATA: write what happens to stdout, for programs."),
     ] = None,
-    verbose: Annotated[
-        int, typer.Option("--verbose", "-v", count=True, help="More messages; -vv all.")
-    ] = 0,
+    verbose: VerboseOption = 0,
 ) -> None:
     """Train a model from a recipe, or train one further on labelled images.
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from scanseg.cli.exits import ExitCode, start_logging
+from scanseg.cli.options import VerboseOption
 from scanseg.cli.train import seconds_of
 from scanseg.errors import ConfigError
 
@@ -57,9 +58,7 @@ def tune(
         bool, typer.Option(help="End trainings that are worse than the median at their step.")
     ] = True,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the search.")] = 1,
-    verbose: Annotated[
-        int, typer.Option("--verbose", "-v", count=True, help="More messages; -vv all.")
-    ] = 0,
+    verbose: VerboseOption = 0,
 ) -> None:
     """Search for the settings that give the best score (needs the extra tune).
 

@@ -26,7 +26,7 @@ from scanseg.cli.options import (
     SaveOption,
     SetOption,
     VerboseOption,
-    given_settings,
+    run_settings,
 )
 from scanseg.cli.progress import print_event
 from scanseg.cli.progress import watch as watched
@@ -34,7 +34,6 @@ from scanseg.cli.session import exit_code, log_file, print_result, stoppable, su
 from scanseg.errors import ConfigError
 from scanseg.runs.choice import open_processor
 from scanseg.runs.folder import RunFolder
-from scanseg.runs.memory import fit_memory, parse_memory
 from scanseg.runs.plan import find_inputs
 from scanseg.runs.watch import EVERY_S, SETTLE_S, Pace, watch_folder
 
@@ -88,19 +87,10 @@ def watch(
     """
     verbosity = -1 if quiet else verbose
     start_logging(verbosity)
-    settings = given_settings(
-        config,
-        set_,
-        {
-            "input.pixel_size_nm": pixel_size_nm,
-            "input.channel": channel,
-            "machine.device": device,
-            "output.save": save,
-        },
-    )
-    bytes_in_flight = None
-    if memory is not None:
-        settings, bytes_in_flight = fit_memory(settings, parse_memory(memory))
+    settings, bytes_in_flight = run_settings(
+        config, set_,
+        pixel_size_nm=pixel_size_nm, channel=channel, device=device, save=save, memory=memory,
+    )  # fmt: skip
     if not images.is_dir():
         raise ConfigError(f"{images} is no folder.", hint="Name the folder that images come into.")
     as_json = events is Events.JSONL
