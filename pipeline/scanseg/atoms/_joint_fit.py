@@ -339,10 +339,13 @@ def fit_tile(
         _add(nodes, 1.0, sb)
         width_step = 0.0
         for c in range(n_widths):
-            sigma[c] *= math.exp(min(max(sw[c, 0], -0.4), 0.4))
             width_step = max(width_step, abs(sw[c, 0]))
+            sw[c, 0] = min(max(sw[c, 0], -0.4), 0.4)
+            sigma[c] *= math.exp(sw[c, 0])
         for n in range(count):
             amplitude[n] += sc[n, 0]
+            if n_widths:  # see draw_widths
+                amplitude[n] -= amplitude[n] * sw[kind[n], 0]
             dy, dx = sc[n, 1], sc[n, 2]
             far = math.sqrt(dy * dy + dx * dx) / (0.5 * sigma[kind[n]])
             if far > 1:

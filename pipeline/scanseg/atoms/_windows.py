@@ -163,22 +163,27 @@ def gather_blocks(weight, amplitude, top, left, gy, ty, gx, tx, out):
 
 @compiled
 def draw_widths(image, kind, which, sigma, y, x, amplitude, top, left, gy, gx):
-    """Add d mu / d ln(sigma) of one class to an image."""
+    """Add d mu / d ln(sigma) of one class to an image, its amplitudes falling as 1 / sigma.
+
+    They do when a fit makes columns wider; without it widths and amplitudes would pull at each
+    other.
+    """
     rows, cols = gy.shape[1], gx.shape[1]
     precision = np.float32(1.0 / sigma[which] ** 2)
+    one = np.float32(1.0)
     for n in range(len(top)):
         if kind[n] != which:
             continue
-        a = np.float32(amplitude[n]) * precision
         along_x = np.float32(left[n] - x[n])
         g = gx[n]
         for i in range(rows):
             line = image[top[n] + i, left[n] : left[n] + cols]
             along_y = np.float32(top[n] + i - y[n])
-            scaled = a * gy[n, i]
+            level = precision * along_y * along_y - one
+            scaled = np.float32(amplitude[n]) * gy[n, i]
             for j in range(cols):
                 distance = along_x + np.float32(j)
-                line[j] += scaled * g[j] * (along_y * along_y + distance * distance)
+                line[j] += scaled * g[j] * (level + precision * distance * distance)
 
 
 @compiled
