@@ -150,6 +150,46 @@ def test_weights_of_another_network_are_refused(trained, tiny_recipe, tmp_path):
         )  # fmt: skip
 
 
+TWO_KINDS = (
+    'classes=[{name: background, colour: "#000000"}, {name: heavy, colour: "#ff0000"}, '
+    '{name: light, colour: "#00ff00"}]',
+    "labels.truth=sublattice",
+)
+
+
+def test_a_model_is_trained_on_for_more_classes(trained, tiny_recipe, tmp_path, monkeypatch):
+    _, model = trained
+    at_start = {}
+
+    def note(module):
+        at_start.update({k: v.clone() for k, v in module.network.state_dict().items()})
+
+    monkeypatch.setattr(SegmentationModule, "on_fit_start", note)
+    grown = train_recipe(
+        tiny_recipe, output=tmp_path, start_from=model, overrides=("steps=2", "seed=5", *TWO_KINDS)
+    )
+    for name, value in load_file(model.weights_path).items():
+        if at_start[name].shape == value.shape:
+            assert torch.equal(value, at_start[name]), name
+        else:  # the last layer: what it knew, and the new class like the one it had
+            assert torch.equal(value, at_start[name][:2]), name
+            assert torch.equal(value[1], at_start[name][2]), name
+    assert grown.contract.class_names == ("background", "heavy", "light")
+    figures = grown.contract.figures
+    assert {"validation_class_accuracy", "validation_f1_heavy", "validation_f1_light"} <= set(
+        figures
+    )
+
+
+def test_fewer_classes_than_a_model_has_are_refused(trained, tiny_recipe, tmp_path):
+    _, model = trained
+    grown = train_recipe(
+        tiny_recipe, output=tmp_path / "a", start_from=model, overrides=("steps=1", *TWO_KINDS)
+    )
+    with pytest.raises(ConfigError, match=r"asks for 2 classes .* has 3"):
+        train_recipe(tiny_recipe, output=tmp_path / "b", start_from=grown)
+
+
 def test_time_ends_a_training(tiny_recipe, tmp_path, monkeypatch):
     # Each look at the clock costs a quarter of a second, so 3 s are over after a few steps.
     now = iter(np.arange(0.0, 1e6, 0.25))

@@ -59,12 +59,12 @@ def halves_of(network: nn.Module) -> Halves:
     )
 
 
-def grow_classes(network: nn.Module, n_new: int) -> None:
+def grow_classes(network: nn.Module, n_new: int, *, share: float = NEW_SHARE) -> None:
     """Give the last convolution of a network further classes; of an ensemble, of every member.
 
     The logits of the classes that it knows stay what they are. A new class starts like the mean of
-    the objects, with a fiftieth of their probability: it has their features to begin with, and is
-    hardly ever the most probable one.
+    the objects, with ``share`` of their probability: it has their features to begin with, and is
+    with a fiftieth hardly ever the most probable one.
 
     Raises
     ------
@@ -82,7 +82,7 @@ def grow_classes(network: nn.Module, n_new: int) -> None:
             weight, bias = old.weight[1:].mean(0), old.bias[1:].mean()
             grown.weight[: old.out_channels], grown.bias[: old.out_channels] = old.weight, old.bias
             grown.weight[old.out_channels :] = weight
-            grown.bias[old.out_channels :] = bias + float(torch.tensor(NEW_SHARE).log())
+            grown.bias[old.out_channels :] = bias + float(torch.tensor(share).log())
         if isinstance(name, str):
             setattr(home, name, grown)
         else:

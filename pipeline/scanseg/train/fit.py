@@ -26,6 +26,7 @@ from scanseg.train.metrics import keep_metrics
 from scanseg.train.module import SegmentationModule
 from scanseg.train.processes import is_first_process, is_requeued, one_thread
 from scanseg.train.progress import OnValidation, Progress
+from scanseg.train.recalibrate import network_of
 from scanseg.train.recipe import Recipe, read_recipe
 from scanseg.train.task import Patch, task_of
 from scanseg.train.trainer import quiet_lightning, recipe_trainer
@@ -66,7 +67,7 @@ def train_recipe(
         Go on from the last checkpoint in ``output``. A job that SLURM has requeued does so unasked.
     start_from
         A bundle whose weights are trained further; of an ensemble those of its last member, which
-        was trained for longest.
+        was trained for longest. Classes that the recipe has more start like the mean of its own.
     overrides
         ``dotted.key=value`` settings on top of the recipe.
     on_validation
@@ -107,10 +108,7 @@ def train_recipe(
         seed_everything(part.recipe.seed, verbose=False)
         module = SegmentationModule(part.recipe, patches, budget_s=share_s)
         if start_from is not None:
-            members = start_from.contract.members
-            load_weights(
-                start_from, module.network, member=members - 1 if members > 1 else None
-            )  # fmt: skip
+            _take_weights(module.network, start_from, recipe)
         found, steps = _trained(module, part, patches, listeners)
         networks += found
     if is_first_process():
@@ -140,6 +138,25 @@ class _Part:
     recipe: Recipe
     folder: Path
     last: Path | None
+
+
+def _take_weights(network: nn.Module, model: Model, recipe: Recipe) -> None:
+    """Put the weights of a model into a network, and those of its last layer for new classes."""
+    members = model.contract.members
+    member = members - 1 if members > 1 else None
+    known, wanted = len(model.contract.classes), len(recipe.classes)
+    if wanted == known:
+        load_weights(model, network, member=member)
+        return
+    if wanted < known or recipe.architecture != model.contract.architecture:
+        raise ConfigError(
+            f"The recipe asks for {wanted} classes by '{recipe.architecture.name}', and "
+            f"'{model.name}' has {known} by '{model.contract.architecture.name}': its weights "
+            "cannot be trained further.",
+            hint="Name its network in the recipe, and as many classes or more; or leave --from.",
+        )
+    grown = network_of(model, member=member, n_classes=wanted, new_share=1.0)
+    network.load_state_dict(grown.state_dict())
 
 
 def _parts(recipe: Recipe, output: Path, *, resume: bool) -> list[_Part]:

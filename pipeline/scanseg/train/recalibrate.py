@@ -11,7 +11,7 @@ from scanseg.bundle import Model, ModelContract, foreground_probability, load_we
 from scanseg.inference import Engine
 from scanseg.micrograph import FloatImage
 from scanseg.nets import build_network
-from scanseg.nets.halves import grow_classes
+from scanseg.nets.halves import NEW_SHARE, grow_classes
 from scanseg.preprocess import Window
 from scanseg.train.calibration import best_threshold, fit_temperature
 from scanseg.train.labels import IGNORED
@@ -24,8 +24,9 @@ LARGEST_PX = 768
 
 
 def network_of(
-    model: Model, *, member: int | None = None, n_classes: int | None = None
-) -> nn.Module:
+    model: Model, *, member: int | None = None, n_classes: int | None = None,
+    new_share: float = NEW_SHARE,
+) -> nn.Module:  # fmt: skip
     """The network of a model with its weights, in PyTorch, ready to be used.
 
     Parameters
@@ -36,6 +37,8 @@ def network_of(
         This one of an ensemble alone; all of them by default.
     n_classes
         Classes that it is to have, the model's own and new ones after them.
+    new_share
+        See :func:`scanseg.nets.halves.grow_classes`.
     """
     contract = model.contract
     one = member is not None and contract.members > 1
@@ -48,7 +51,7 @@ def network_of(
     load_weights(model, network, member=member if one else None)
     n_new = (n_classes or len(contract.classes)) - len(contract.classes)
     if n_new:
-        grow_classes(network, n_new)
+        grow_classes(network, n_new, share=new_share)
     return network.eval()
 
 
