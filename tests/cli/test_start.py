@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 import tifffile
 
+from scanseg.cli import COMMANDS
+
 HEAVY = (
     "albumentations",
     "matplotlib",
@@ -45,16 +47,25 @@ def test_help_loads_nothing_heavy(arguments):
 
 def test_help_of_a_command_loads_no_network_library():
     # One process for all commands: starting it takes longer than everything else here.
-    commands = ("predict", "watch", "simulate", "train", "evaluate", "models", "demo")
-    heavy = ("albumentations", "matplotlib", "openvino", "torch")
-    code = "\n".join(CALL.replace("sys.argv[1:]", f"{[command, '--help']}") for command in commands)
+    heavy = ("albumentations", "dask", "matplotlib", "napari", "openvino", "optuna", "torch")
+    code = "\n".join(CALL.replace("sys.argv[1:]", f"{[command, '--help']}") for command in COMMANDS)
     run = subprocess.run(
         [sys.executable, "-c", code.format(heavy=heavy)], capture_output=True, text=True, check=True
     )
     loaded = [line for line in run.stdout.splitlines() if line.startswith("loaded:")]
-    assert loaded == ["loaded:"] * len(commands)
-    for command in commands:
+    assert loaded == ["loaded:"] * len(COMMANDS)
+    for command in COMMANDS:
         assert f"Usage: scanseg {command}" in run.stdout
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_is_0_and_an_unknown_option_2(scanseg, command):
+    code, stdout, stderr = scanseg(command, "--help")
+    assert (code, stderr) == (0, "")
+    assert f"Usage: scanseg {command}" in stdout
+    code, stdout, stderr = scanseg(command, "--imagse", "a")
+    assert (code, stdout) == (2, "")
+    assert "No such option: --imagse" in stderr
 
 
 @pytest.mark.parametrize("command", ["predict", "watch"])

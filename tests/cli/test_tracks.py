@@ -1,4 +1,4 @@
-"""``scanseg tracks`` and ``scanseg patches`` over what ``predict`` has written."""
+"""``scanseg tracks`` over what ``predict`` has written."""
 
 from __future__ import annotations
 
@@ -106,43 +106,3 @@ def test_what_cannot_be_followed_is_said(scanseg, run, tmp_path):
     code, _, stderr = scanseg("tracks", run, "-o", run)
     assert code == 2
     assert "holds other files" in stderr
-
-
-def test_surroundings_as_a_stack(scanseg, run, tmp_path):
-    code, stdout, stderr = scanseg("patches", run, "-o", tmp_path / "p.npz", "--side-px", 11)
-    assert code == 0, stderr
-    with np.load(tmp_path / "p.npz") as arrays:
-        patches = arrays["patches"]
-        assert set(arrays.files) == {
-            "patches", "image", "frame", "atom", "class", "y_px", "x_px", "series_frame",
-        }  # fmt: skip
-        place = np.stack([arrays["y_px"], arrays["x_px"]], 1)
-        frame = arrays["frame"]
-    assert stdout.startswith(f"{len(patches)} sub-images of 11 x 11 px")
-    number = len(patches) // 2
-    corner = np.round(place[number]).astype(int) - 5
-    image = render(places(frame[number]))
-    rows, columns = (slice(each, each + 11) for each in corner)
-    np.testing.assert_allclose(patches[number], image[rows, columns], rtol=1e-6)
-    assert np.isfinite(patches).all()
-
-    arguments = ("--every", 2, "--centring", "subpixel", "--border", "keep")
-    code, _, stderr = scanseg("patches", run, "-o", tmp_path / "p.tif", *arguments)
-    assert code == 0, stderr
-    stack = tifffile.imread(tmp_path / "p.tif")
-    table = pd.read_csv(tmp_path / "p.csv")
-    assert len(stack) == len(table) == 29 * 3
-    assert set(table["frame"]) == {0, 2, 4}
-    middle = stack.shape[1] // 2
-    # The column is in the very centre of each square: nothing around it is brighter.
-    around = stack[:, middle - 2 : middle + 3, middle - 2 : middle + 3].reshape(len(stack), -1)
-    assert (around.argmax(axis=1) == 12).all()
-
-
-def test_patches_of_nothing(scanseg, run, tmp_path):
-    code, _, stderr = scanseg("patches", run, "-o", tmp_path / "p.npz", "--class", "Si")
-    assert code == 2
-    assert "No atom of Si" in stderr
-    code, _, stderr = scanseg("patches", run, "-o", tmp_path / "p.png")
-    assert code == 2
-    assert ".npz" in stderr
