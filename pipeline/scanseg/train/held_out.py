@@ -13,6 +13,7 @@ from scanseg.micrograph import FloatImage
 from scanseg.preprocess import Window
 from scanseg.train.atom_patches import AtomPatch
 from scanseg.train.atom_score import class_accuracy
+from scanseg.train.merit import merit
 from scanseg.train.recalibrate import masked
 from scanseg.train.task import LabelledView, Patch, Task
 
@@ -41,10 +42,8 @@ class LabelledScore:
 
     @property
     def merit(self) -> float:
-        """What decides between two models: F1, times how often the class is right if there are
-        several.
-        """
-        return self.f1 * self.figures.get("class_accuracy", 1.0)
+        """What decides between two models."""
+        return merit(self.figures)
 
 
 def score_labelled(

@@ -14,6 +14,7 @@ from scanseg.errors import TrainingFailed
 from scanseg.micrograph import FloatImage
 from scanseg.nets import build_network, prepare_torchvision
 from scanseg.train.losses import SegmentationLoss
+from scanseg.train.merit import merit
 from scanseg.train.recipe import Optimisation, Recipe
 from scanseg.train.task import Example, Patch, task_of
 
@@ -132,7 +133,7 @@ class SegmentationModule(LightningModule):
         for group in trainer.optimizers[0].param_groups:
             group["lr"] = rate * learning_rate_factor(self.progress, settings)
         image, class_map = batch
-        loss = self._loss(image, class_map)
+        loss = self.loss_of(image, class_map)
         self.log("train_loss", loss, prog_bar=True, on_step=True, on_epoch=False)
         completes = (number + 1) % trainer.accumulate_grad_batches == 0
         last = completes and self.global_step + 1 >= self.recipe.steps
@@ -156,8 +157,8 @@ class SegmentationModule(LightningModule):
         # Of all weights, since several processes wait for the gradient of each.
         return torch.stack([(weight.nan_to_num() * 0).sum() for weight in self.parameters()]).sum()
 
-    def _loss(self, image: Tensor, class_map: Tensor) -> Tensor:
-        """Loss of the logits, and of those of side outputs."""
+    def loss_of(self, image: Tensor, class_map: Tensor) -> Tensor:
+        """Loss of a batch: of the logits, and of those of side outputs."""
         weight = self.recipe.loss.deep_supervision
         all_logits = getattr(self.network, "all_logits", None)
         if not weight or all_logits is None:
@@ -187,6 +188,7 @@ class SegmentationModule(LightningModule):
         score: dict[str, float] = {}
         if self.trainer.is_global_zero:
             score = self.task.score(self._validation, self._probability, threshold=0.5)
+            score["merit"] = merit(score)
         score = self.trainer.strategy.broadcast(score)
         for name, value in score.items():
             self.log(f"validation_{name}", value, prog_bar=name == "f1", sync_dist=True)

@@ -54,7 +54,11 @@ def recipe_trainer(recipe: Recipe, output: Path, listeners: list[Callback]) -> T
         folder, filename="last", save_on_train_epoch_end=False, enable_version_counter=False
     )
     best = ModelCheckpoint(
-        folder, filename="best", monitor="validation_f1", mode="max", enable_version_counter=False
+        folder,
+        filename="best",
+        monitor="validation_merit",
+        mode="max",
+        enable_version_counter=False,
     )
     callbacks: list[Callback] = [best, last]
     average = weight_average(settings)
@@ -65,7 +69,7 @@ def recipe_trainer(recipe: Recipe, output: Path, listeners: list[Callback]) -> T
         callbacks.append(Snapshots(folder))  # after the average, of which it is a snapshot
     if recipe.validation.patience:
         callbacks.append(
-            EarlyStopping("validation_f1", mode="max", patience=recipe.validation.patience)
+            EarlyStopping("validation_merit", mode="max", patience=recipe.validation.patience)
         )
     several = recipe.devices * recipe.nodes > 1
     return Trainer(
