@@ -118,6 +118,12 @@ def test_opening_a_network_tells_nobody():
     # OpenVINO would send an event to its maker, and keep a number in the user's home folder.
     opened = "from scanseg.bundle.onnx_network import cpu_has_bf16; cpu_has_bf16()"
     assert loaded_after(opened, "openvino openvino_telemetry") == ["openvino"]
+    importing = [
+        path.name
+        for path in (ROOT / "pipeline" / "scanseg").rglob("*.py")
+        if re.search(r"^\s*(import|from) openvino", path.read_text(), re.MULTILINE)
+    ]
+    assert importing == ["onnx_network.py"]
 
 
 def test_version_is_stated_once_everywhere(project):

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from pixels import all_frames
 
 from scanseg.errors import LoadError, NoImage, TooLarge, Truncated, Unsupported
-from scanseg.micrograph import Stack
+from scanseg.micrograph import Micrograph, Signal, Stack
 from scanseg.readers import _numpy, read, read_channels
 
 REREAD = settings(
@@ -151,6 +151,23 @@ def test_arrays_of_an_archive_are_channels(tmp_path: Path) -> None:
     np.savez(path, BF=np.zeros((9, 8)), HAADF=np.ones((9, 8)), positions=np.zeros((99, 2)))
     assert [each.channel for each in read_channels(path)] == ["BF", "HAADF"]
     assert read(path, channel="BF").frame(0).data.max() == 0
+    assert read(path).signal is Signal.HAADF
+
+
+def test_amplitude_beside_phase_is_a_scan_of_the_piezoresponse(tmp_path: Path) -> None:
+    path = tmp_path / "scan.npz"
+    planes = {
+        name: np.arange(start, start + 72, dtype=np.float32).reshape(9, 8)
+        for start, name in ((0, "topography_nm"), (100, "amplitude_pm"), (-90, "phase_deg"))
+    }
+    np.savez(path, **planes, wall_ferroelectric=np.ones((9, 8), np.uint8), pixel_nm=np.float64(20))
+    scan = read(path)
+    assert isinstance(scan, Micrograph)
+    assert {signal: each.data[0, 0] for signal, each in scan.channels().items()} == {
+        Signal.PFM_AMPLITUDE: 100,
+        Signal.PFM_PHASE: -90,
+        Signal.TOPOGRAPHY: 0,
+    }
 
 
 def test_large_images_are_mapped_not_loaded(

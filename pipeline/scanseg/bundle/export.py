@@ -13,7 +13,7 @@ from typing import Any, Literal
 import numpy as np
 
 from scanseg.bundle.model import Model
-from scanseg.bundle.onnx_network import OnnxNetwork
+from scanseg.bundle.onnx_network import OnnxNetwork, openvino_core
 from scanseg.bundle.sample_inputs import sample_inputs
 from scanseg.errors import BundleError, ConfigError
 from scanseg.micrograph import FloatImage
@@ -166,9 +166,7 @@ def _onnx_engines(path: Path, names: Sequence[str]) -> dict[str, Callable[[Float
     from importlib import import_module
     from importlib.util import find_spec
 
-    import openvino
-
-    compiled = openvino.Core().compile_model(path, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    compiled = openvino_core().compile_model(path, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
 
     def in_openvino(tiles: FloatImage) -> Outputs:
         result = compiled([np.ascontiguousarray(tiles)])

@@ -15,7 +15,7 @@ import numpy as np
 from scanseg.errors import BundleError
 from scanseg.micrograph import FloatImage
 
-__all__ = ["OnnxNetwork", "cpu_has_bf16"]
+__all__ = ["OnnxNetwork", "cpu_has_bf16", "openvino_core"]
 
 
 class OnnxNetwork:
@@ -47,7 +47,7 @@ class OnnxNetwork:
         if n_threads is not None:
             settings["INFERENCE_NUM_THREADS"] = n_threads
         try:
-            self._compiled = _core().compile_model(path, "CPU", settings)
+            self._compiled = openvino_core().compile_model(path, "CPU", settings)
         except RuntimeError as error:
             raise BundleError(
                 f"OpenVINO cannot read {path}: {str(error).strip().splitlines()[-1]}.",
@@ -68,11 +68,15 @@ class OnnxNetwork:
 
 def cpu_has_bf16() -> bool:
     """Whether this processor multiplies bfloat16 natively (AVX512-BF16 or AMX)."""
-    return "BF16" in _core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    return "BF16" in openvino_core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 
 @cache
-def _core() -> Any:
+def openvino_core() -> Any:
+    """The entry to OpenVINO, one a process, imported so that it tells nobody.
+
+    Whoever needs OpenVINO takes it from here.
+    """
     with _untold():
         import openvino
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zipfile
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -16,6 +17,7 @@ from scanseg.readers._arrays import Layout, complex_image, grey, layout_of
 from scanseg.readers._channel import Channel
 from scanseg.readers._registry import reads
 from scanseg.readers._safety import check_extent, check_fits_memory, check_ratio
+from scanseg.readers._signals import signals_of_channels
 
 __all__ = ["read_npy", "read_npz"]
 
@@ -49,7 +51,10 @@ def _is_npz(header: bytes) -> bool:
 
 @reads("NPZ", ".npz", recognises=_is_npz)
 def read_npz(path: Path) -> Sequence[Channel]:
-    """Read every image-like array of an archive; names of the arrays are the channels."""
+    """Read every image-like array of an archive; names of the arrays are the channels.
+
+    The names tell what was detected, where they hold a detector or an amplitude beside a phase.
+    """
     channels = []
     with zipfile.ZipFile(path) as archive:
         for member in archive.infolist():
@@ -68,7 +73,8 @@ def read_npz(path: Path) -> Sequence[Channel]:
             name = member.filename.removesuffix(".npy")
             load = _from_archive(path, name, layout, n_bytes)
             channels.append(_channel(name, layout, dtype, load, path, "NPZ"))
-    return channels
+    signals = signals_of_channels([each.name for each in channels])
+    return [replace(each, signal=signal) for each, signal in zip(channels, signals, strict=True)]
 
 
 def _from_archive(path: Path, name: str, layout: Layout, n_bytes: int) -> Any:
