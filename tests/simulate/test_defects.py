@@ -11,6 +11,7 @@ from scanseg.simulate.defects import (
     dope,
     dope_graphene,
     join_grains,
+    mix,
     remove_vacancies,
     rotate_bonds,
 )
@@ -89,6 +90,27 @@ def test_dopants_are_renamed_and_stronger(sheet):
     np.testing.assert_allclose(doped.strength[chosen], 3 * sheet.strength[chosen])
     np.testing.assert_array_equal(doped.strength[~chosen], sheet.strength[~chosen])
     np.testing.assert_array_equal(doped.position_nm, sheet.position_nm)
+
+
+def test_an_alloy_is_mixed_on_one_sublattice():
+    cell = projected_cell("MoS2")
+    strength = cell.strength(exponent=1.6, thickness_nm=1.0)
+    whole = cell.tile((4.0, 5.0), strength, rotation_rad=0.3, shift_nm=np.zeros(2))
+    seen = set()
+    for seed in range(60):
+        mixed = mix(whole, np.random.default_rng(seed), symbol="X")
+        changed = mixed.species == "X"
+        if not changed.any():
+            continue
+        (site,) = set(whole.species[changed])
+        factor = mixed.strength[changed] / whole.strength[changed]
+        assert np.ptp(factor) < 1e-9
+        seen.add((site, bool(factor[0] > 1)))
+        share = changed.sum() / (whole.species == site).sum()
+        # Binomial over some 180 sites: four standard deviations.
+        assert share < (0.25 if factor[0] > 1 else 0.5) + 0.15
+        np.testing.assert_array_equal(mixed.strength[~changed], whole.strength[~changed])
+    assert len(seen) == 4
 
 
 def test_displacements():

@@ -15,6 +15,7 @@ __all__ = [
     "dope",
     "dope_graphene",
     "join_grains",
+    "mix",
     "remove_vacancies",
     "rotate_bonds",
 ]
@@ -35,6 +36,28 @@ def dope(
 ) -> Columns:
     """Substitute a random fraction of the columns by ones that are ``factor`` times as strong."""
     chosen = rng.uniform(size=len(columns)) < fraction
+    return replace(
+        columns,
+        strength=np.where(chosen, columns.strength * factor, columns.strength),
+        species=np.where(chosen, symbol, columns.species),
+    )
+
+
+def mix(columns: Columns, rng: np.random.Generator, *, symbol: str) -> Columns:
+    """Make an alloy of four crystals in ten: substitute columns of one species alone.
+
+    Up to half of them by weaker ones (0.3 to 0.8 as strong, as V and Cr for Mo, S for Se), or up to
+    a quarter by stronger ones (up to 2.7 times, as W for Mo): were the strong ones more, they would
+    be what others are light beside.
+    """
+    if not len(columns) or rng.uniform() > 0.4:
+        return columns
+    chosen = columns.species == rng.choice(np.unique(columns.species))
+    weaker = rng.uniform() < 0.5
+    share = rng.uniform(0.0, 0.5 if weaker else 0.25)
+    low, high = (0.3, 0.8) if weaker else (1.2, 2.7)
+    factor = float(np.exp(rng.uniform(np.log(low), np.log(high))))
+    chosen &= rng.uniform(size=len(columns)) < share
     return replace(
         columns,
         strength=np.where(chosen, columns.strength * factor, columns.strength),

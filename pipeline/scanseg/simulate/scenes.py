@@ -24,6 +24,7 @@ from scanseg.simulate.defects import (
     dope,
     dope_graphene,
     join_grains,
+    mix,
     remove_vacancies,
     rotate_bonds,
 )
@@ -112,7 +113,9 @@ def build_scene(rng: np.random.Generator, shape: tuple[int, int], config: StemSc
         tiled = cell.tile(size_nm, strength, rotation_rad=angle, shift_nm=shift)
         if config.defects == "graphene":
             return damaged_sheet(tiled, rng)
-        return _with_defects(rng, tiled, name, nearest_nm, config.disorder, border)
+        if config.defects == "alloy":
+            tiled = mix(tiled, rng, symbol="X")
+        return _with_defects(rng, tiled, name, nearest_nm, config, border)
 
     columns, support = _lay_out(rng, layout, grain, shape, pixel_size_nm, nearest_nm)
     dirt = None
@@ -159,10 +162,11 @@ def _spacing(cell: ProjectedCell, strength: NDArray[np.float64]) -> tuple[float,
 
 
 def _with_defects(
-    rng: np.random.Generator, columns: Columns, name: str, nearest_nm: float, disorder: float,
+    rng: np.random.Generator, columns: Columns, name: str, nearest_nm: float, config: StemScene,
     border: float,
 ) -> Columns:  # fmt: skip
     """Draw the defects that this crystal is known for, and divide heavy from light columns."""
+    disorder = config.disorder
     if not disorder or not len(columns):
         return columns.divided(border)
     if name == "graphene" and rng.uniform() < 0.6:
@@ -175,7 +179,7 @@ def _with_defects(
     if rng.uniform() < 0.45:
         fraction = disorder * rng.uniform(0.0, 0.08)
         columns = remove_vacancies(columns, rng, fraction=fraction)
-    if rng.uniform() < 0.35:
+    if config.defects == "usual" and rng.uniform() < 0.35:
         factor = float(np.exp(rng.uniform(-1.0, 1.2)))
         share = disorder * rng.uniform(0.0, 0.3)
         columns = dope(columns, rng, fraction=share, factor=factor, symbol="X")

@@ -106,9 +106,9 @@ class StemScene(Config):
     """Even background over the height of a typical column, drawn with equal weight a factor."""
     disorder: float = Field(default=1.0, ge=0)
     """Scales defects, displacements, dirt, scan distortion and detector faults; 0 is none."""
-    defects: Literal["usual", "graphene"] = "usual"
-    """What is wrong with the crystals: what all of them have, or silicon, vacancies and holes of a
-    sheet of graphene."""
+    defects: Literal["usual", "alloy", "graphene"] = "usual"
+    """What is wrong with the crystals: what all of them have, the same with substituted columns on
+    one sublattice alone, or silicon, vacancies and holes of a sheet of graphene."""
     dirt: float = Field(default=0.0, ge=0, le=1)
     """Part of the images with hydrocarbon on the crystal that is brighter than its columns."""
     visible_snr: NonNegativeFloat = 1.5
