@@ -289,3 +289,31 @@ def break_line(points, cost, breaks):
         count += 1
         at = before[at]
     return count
+
+
+@njit(cache=True, nogil=True)
+def lead_to_corners(corner, start, length, normal, offset, farthest, position):
+    """Move points along straight stretches, (N, 2), so that these meet again in their corners.
+
+    ``corner`` holds the numbers of stretches that end in one. Stretches whose lines now meet
+    ``farthest`` away, or hardly turn, are left.
+    """
+    for k in corner:
+        last, first = start[k] + length[k] - 1, start[k + 1]
+        one_y, one_x = normal[last, 0], normal[last, 1]
+        other_y, other_x = normal[first, 0], normal[first, 1]
+        across = one_y * other_x - one_x * other_y
+        if abs(across) < 0.2:
+            continue
+        y = (offset[last] * other_x - offset[first] * one_x) / across
+        x = (offset[first] * one_y - offset[last] * other_y) / across
+        if math.hypot(y, x) > farthest:
+            continue
+        for side in range(2):
+            n = length[k + side]
+            ny, nx = (one_y, one_x) if side == 0 else (other_y, other_x)
+            moved = y * ny + x * nx
+            for i in range(n):
+                grows = i / n if side == 0 else 1.0 - i / n
+                position[start[k + side] + i, 0] += grows * (y - moved * ny)
+                position[start[k + side] + i, 1] += grows * (x - moved * nx)
