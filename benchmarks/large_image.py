@@ -31,7 +31,7 @@ from scanseg.simulate import StemScene, simulate
 PIECE_PX = 1024
 FRAME_PX = 512
 # The memory of a process is looked at so often.
-EVERY_S = 0.5
+EVERY_S = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +90,7 @@ def measure(kind: str, path: Path, megapixels: float, options: list[str], out: P
     command = [sys.executable, "-m", "scanseg.cli", "predict", str(path), "--fresh", "--quiet"]
     start = time.monotonic()
     process = subprocess.Popen([*command, "-o", str(out), *options])
-    seen: list[int] = []
+    seen: list[tuple[int, int]] = []
     ended = threading.Event()
     looking = threading.Thread(target=_look, args=(process.pid, seen, ended))
     looking.start()
@@ -103,20 +103,31 @@ def measure(kind: str, path: Path, megapixels: float, options: list[str], out: P
         megapixels,
         round(time.monotonic() - start, 1),
         round(usage.ru_utime + usage.ru_stime, 1),
-        round(usage.ru_maxrss / 1e6, 3),
-        " ".join(f"{max(part) / 1e9:.3f}" for part in np.array_split(seen, 4) if len(part)),
+        round(max(peak for _, peak in seen) / 1e6, 3),
+        " ".join(
+            f"{max(now for now, _ in part) / 1e6:.3f}"
+            for part in (seen[n * len(seen) // 4 : (n + 1) * len(seen) // 4] for n in range(4))
+            if part
+        ),
         process.returncode,
     )
 
 
-def _look(pid: int, seen: list[int], ended: threading.Event) -> None:
-    """Gather the memory of a process, where the system tells it in /proc."""
-    memory = Path(f"/proc/{pid}/statm")
+def _look(pid: int, seen: list[tuple[int, int]], ended: threading.Event) -> None:
+    """Gather the memory of a process in kB, now and at its highest, as /proc tells it.
+
+    What it tells when a process ends (``ru_maxrss``) begins with the memory of the process that
+    started it, and this one has written the image.
+    """
+    status = Path(f"/proc/{pid}/status")
     while not ended.wait(EVERY_S):
         try:
-            seen.append(int(memory.read_text(encoding="ascii").split()[1]) * 4096)
+            lines = status.read_text(encoding="ascii").splitlines()
         except OSError:
             return
+        told = dict(line.split(":", 1) for line in lines)
+        if "VmHWM" in told:  # a process that has just ended has no memory any more
+            seen.append((int(told["VmRSS"].split()[0]), int(told["VmHWM"].split()[0])))
 
 
 def draw(path: Path, measured: list[Measured]) -> None:
