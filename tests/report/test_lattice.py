@@ -14,6 +14,7 @@ from scanseg.lattice import (
     group_by_intensity,
     index_atoms,
     link_neighbours,
+    measure_dumbbells,
     measure_polarisation,
     measure_strain,
     pair_distribution,
@@ -71,7 +72,10 @@ def test_lattice(crystal):
 def test_maps(crystal):
     image, indexed = crystal
     strain = measure_strain(indexed)
-    figure = saved(figures.draw_strain(strain, shape=SHAPE, limit_percent=2))
+    figure = saved(
+        figures.draw_strain(strain, shape=SHAPE, pixel_size_nm=image.pixel_size_nm, limit_percent=2)
+    )
+    assert figure.axes[0].get_aspect() == pytest.approx(0.8)
     points = figure.axes[0].collections[0]
     assert points.get_clim() == (-2, 2)
     assert np.ma.getdata(points.get_array()) == pytest.approx(100 * strain["exx"].to_numpy())
@@ -86,6 +90,53 @@ def test_arrows(crystal):
     drawn = np.column_stack([arrows.U, arrows.V])
     assert drawn == pytest.approx(20 * moved[["dx_px", "dy_px"]].to_numpy())
     saved(figures.draw_displacements(image, indexed))
+    # By themselves four of five arrows are as long as the spacing at most, which is 12.8 px.
+    arrows = figures.draw_polarisation(image, moved).axes[0].collections[0]
+    length = np.percentile(np.hypot(arrows.U, arrows.V), 80)
+    assert 12.8 / 2.51 < length <= 12.81
+
+
+def test_defects(crystal):
+    image, indexed = crystal
+    atoms = indexed.atoms.copy()
+    bright, dark = np.flatnonzero(atoms["sublattice"] == "B")[[20, 40]]
+    atoms.iloc[bright, atoms.columns.get_loc("amplitude")] *= 2
+    atoms.iloc[dark, atoms.columns.get_loc("amplitude")] *= 0.4
+    indexed = index_atoms(atoms, shape=SHAPE)
+    groups = group_by_intensity(indexed)
+    figure = saved(
+        figures.draw_defects(image, indexed, missing=find_missing_sites(indexed), groups=groups)
+    )
+    axes = figure.axes[0]
+    labels = [text.get_text() for text in axes.get_legend().get_texts()]
+    counts = groups.atoms["substitution"].value_counts()
+    assert counts["brighter"] >= 1
+    assert labels == [
+        "empty site (1)", f"brighter ({counts['brighter']})", f"darker ({counts['darker']})"
+    ]  # fmt: skip
+    for number, row in ((1, bright), (2, dark)):
+        drawn = np.array(axes.collections[number].get_offsets())
+        assert np.abs(drawn - atoms[["x_px", "y_px"]].to_numpy()[row]).sum(1).min() < 1e-9
+
+
+def test_pairs_of_columns_as_lines(crystal):
+    image, indexed = crystal
+    pairs = measure_dumbbells(indexed)
+    figure = saved(figures.draw_dumbbells(image, pairs))
+    lines = figure.axes[0].collections[0]
+    assert np.ma.getdata(lines.get_array()) == pytest.approx(pairs["length_pm"].to_numpy())
+    # On pixels of 0.02 by 0.025 nm the lines are as long as the pairs.
+    ends = np.array([path.vertices for path in lines.get_paths()])
+    apart = (ends[:, 1] - ends[:, 0]) * np.array([25.0, 20.0])
+    assert np.hypot(*apart.T) == pytest.approx(pairs["length_pm"].to_numpy(), rel=1e-6)
+
+
+def test_coordination(crystal):
+    image, indexed = crystal
+    atoms = link_neighbours(indexed.atoms).table(indexed.atoms)
+    figure = saved(figures.draw_coordination(image, atoms))
+    drawn = sum(len(each.get_offsets()) for each in figure.axes[0].collections)
+    assert drawn == len(atoms)
 
 
 def test_charts(crystal):

@@ -239,7 +239,6 @@ def _lattice(number: int, grain: _Grain, fit: LatticeFit, columns: PlacedColumns
         corner = fit.covariance[axis][2:, 2:]
         offset[:, axis] = np.diagonal(corner) + corner[0, 0] - 2 * corner[0]
     site, light = grain.setting.index[:, 2], columns.brightness[grain.rows]
-    count = np.maximum(np.bincount(site, minlength=n_sites), 1)
     return Lattice(
         grain=number,
         origin_px=fit.corner[0] / stretch,
@@ -249,7 +248,8 @@ def _lattice(number: int, grain: _Grain, fit: LatticeFit, columns: PlacedColumns
         site_px=(fit.corner - fit.corner[0]) / stretch,
         site_err_px=np.sqrt(np.maximum(offset, 0)) / stretch,
         sublattices=tuple(ascii_uppercase[:n_sites]),
-        brightness=np.bincount(site, light, minlength=n_sites) / count,
+        # Not the mean: three silicon atoms raise that of 70 carbon atoms by a tenth.
+        brightness=np.array([np.median(light[site == n]) for n in range(n_sites)]),
         scatter_px=fit.scatter / stretch,
         n_atoms=len(grain.rows),
         pixel_size_nm=columns.pixel_size_nm,

@@ -39,7 +39,7 @@ class Lattice:
     sublattices
         Names of the sites, the brightest first: A, B, C ...
     brightness
-        Mean amplitude of the columns on each site over the median of the image, shape (S,).
+        Median amplitude of the columns on each site over the median of the image, shape (S,).
     scatter_px
         Standard deviation of the columns about the lattice beyond their error bars, along (y, x):
         strain, displacements and scan distortion.

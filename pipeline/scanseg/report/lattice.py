@@ -1,22 +1,31 @@
-"""Figures of lattices: sites, strain, displacements, polarisation, groups, rings, pairs.
+"""Figures of lattices: sites, defects, strain, displacements, groups, rings, pairs.
 
 Each function returns a matplotlib figure for ``figure.savefig("name.pdf")``; nothing is shown and
-no state of pyplot is touched.
+no state of pyplot is touched. Colours stay apart for most kinds of colour blindness, and what they
+say is said by shapes, arrows or numbers as well where it can be.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from scanseg.micrograph import Micrograph
+from scanseg.report.image_axes import (
+    WIDTH_IN,
+    head_legend,
+    image_figure,
+    map_axes,
+    map_panels,
+    outlined,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
+    from matplotlib.colors import Colormap
     from matplotlib.figure import Figure
 
     from scanseg.lattice.intensity import IntensityGroups
@@ -25,7 +34,10 @@ if TYPE_CHECKING:
     from scanseg.lattice.rings import Rings
 
 __all__ = [
+    "draw_coordination",
+    "draw_defects",
     "draw_displacements",
+    "draw_dumbbells",
     "draw_intensity_groups",
     "draw_lattice",
     "draw_pair_distribution",
@@ -35,12 +47,20 @@ __all__ = [
     "draw_strain_comparison",
 ]
 
-# Colours that stay apart for most kinds of colour blindness, bright on grey.
-SITE_COLOURS = ("#ff5a5f", "#3ec6ff", "#ffd23f", "#7bed8d", "#d78bff", "#ff9f43", "#f8f8f8")
+SITE_COLOURS = ("#ff5a5f", "#3ec6ff", "#ffd23f", "#7bed8d", "#d78bff", "#ff9f43", "#c9d1d9")
 GRAIN_COLOURS = ("#ff5a5f", "#3ec6ff", "#ffd23f", "#7bed8d", "#d78bff", "#ff9f43", "#9aa5ff")
-RING_COLOURS = {3: "#c084fc", 4: "#ff9f43", 5: "#ff5a5f", 6: "#8da0b3", 7: "#3ec6ff", 8: "#7bed8d"}
-WIDTH_IN = 7.0
-PERCENTILES = (0.5, 99.7)
+COUNT_COLOURS = {3: "#c084fc", 4: "#ff9f43", 5: "#ff5a5f", 6: "#8da0b3", 7: "#3ec6ff", 8: "#7bed8d"}
+# Right, up, left and down again: sky blue, yellow, vermilion, purple (Okabe and Ito), whose
+# neighbours differ in brightness too.
+DIRECTION_COLOURS = ("#56b4e9", "#f0e442", "#e8601c", "#cc79a7", "#56b4e9")
+OFF_SITE_COLOUR = "#ff3df2"
+DEFECTS = {
+    "empty site": {"marker": "s", "edgecolors": "#f0e442"},
+    "brighter": {"marker": "o", "edgecolors": "#ff7f2a"},
+    "darker": {"marker": "v", "edgecolors": "#3ec6ff"},
+}
+FEWEST, MOST = 2, 8  # neighbours that have a colour of their own
+ARROWS_IN = 0.5  # height of the strip above arrows, for their key
 STRAIN_NAMES = ("exx", "eyy", "exy", "rotation_deg")
 STRAIN_TITLES = {
     "exx": r"$\varepsilon_{xx}$ (%)",
@@ -67,7 +87,7 @@ def draw_lattice(
     by
         What colours mean: ``sublattice`` or ``grain``.
     """
-    figure, axes = _image_figure(image)
+    figure, axes = image_figure(image)
     atoms = indexed.atoms
     size = _mark_size(indexed, image)
     values = atoms[by].cat.codes.to_numpy() if by == "sublattice" else atoms[by].to_numpy()
@@ -75,7 +95,7 @@ def draw_lattice(
     for value in np.unique(values):
         own = atoms[values == value]
         if value < 0:
-            axes.scatter(own["x_px"], own["y_px"], size, c="#ff3df2", marker="x", lw=0.9,
+            axes.scatter(own["x_px"], own["y_px"], size, c=OFF_SITE_COLOUR, marker="x", lw=0.9,
                          label=f"on no site ({len(own)})")  # fmt: skip
             continue
         name = f"{atoms[by].cat.categories[value]}" if by == "sublattice" else f"grain {value}"
@@ -88,13 +108,52 @@ def draw_lattice(
                      label=f"empty site ({len(missing)})")  # fmt: skip
     for lattice in indexed.lattices:
         _draw_cell(axes, indexed, lattice.grain)
-    _legend(axes)
+    head_legend(axes)
+    return figure
+
+
+def draw_defects(
+    image: Micrograph, indexed: IndexedAtoms, *, missing: pd.DataFrame | None = None,
+    groups: IntensityGroups | None = None,
+) -> Figure:  # fmt: skip
+    """Draw on the image what is not as the lattice has it: empty sites, substitutions, strays.
+
+    Parameters
+    ----------
+    image
+        What was measured.
+    indexed
+        See :func:`scanseg.lattice.index_atoms`; atoms on no site are crosses.
+    missing
+        See :func:`scanseg.lattice.find_missing_sites`; drawn as squares.
+    groups
+        See :func:`scanseg.lattice.group_by_intensity`; columns that are brighter than the others of
+        their sublattice are drawn as rings, darker ones as triangles.
+    """
+    figure, axes = image_figure(image)
+    size = 1.6 * _mark_size(indexed, image)
+    tables: dict[str, pd.DataFrame] = {}
+    if missing is not None:
+        tables["empty site"] = missing
+    if groups is not None:
+        for name in ("brighter", "darker"):
+            tables[name] = groups.atoms[groups.atoms["substitution"] == name]
+    for name, table in tables.items():
+        if len(table):
+            style: dict[str, Any] = DEFECTS[name]
+            axes.scatter(table["x_px"], table["y_px"], size, facecolors="none", lw=1.3,
+                         label=f"{name} ({len(table)})", **style)  # fmt: skip
+    stray = indexed.atoms[indexed.atoms["grain"] < 0]
+    if len(stray):
+        axes.scatter(stray["x_px"], stray["y_px"], 0.5 * size, c=OFF_SITE_COLOUR, marker="x",
+                     lw=1.1, label=f"on no site ({len(stray)})")  # fmt: skip
+    head_legend(axes)
     return figure
 
 
 def draw_strain(
     strain: pd.DataFrame, *, shape: tuple[int, int] | None = None,
-    limit_percent: float | None = None,
+    pixel_size_nm: tuple[float, float] | None = None, limit_percent: float | None = None,
 ) -> Figure:  # fmt: skip
     """Draw the strain tensor and the rotation at every column.
 
@@ -104,11 +163,13 @@ def draw_strain(
         See :func:`scanseg.lattice.measure_strain`.
     shape
         (height, width) of the image, for the frame.
+    pixel_size_nm
+        (y, x), for the proportions and the scale bar.
     limit_percent
         Where the colours of strain end; by default what 98 % of the columns stay within.
     """
     shape = shape or (int(strain["y_px"].max()) + 2, int(strain["x_px"].max()) + 2)
-    figure, panels = _panels(4, shape)
+    figure, panels = map_panels(4, shape)
     limits = _strain_limits(strain, limit_percent)
     size = _dot_size(len(strain), panels[0], shape)
     for axes, name in zip(panels, STRAIN_NAMES, strict=True):
@@ -116,8 +177,8 @@ def draw_strain(
         limit = limits[name]
         points = axes.scatter(strain["x_px"], strain["y_px"], size, scale * strain[name],
                               cmap="RdBu_r", vmin=-limit, vmax=limit, lw=0)  # fmt: skip
-        _frame(axes, shape, STRAIN_TITLES[name])
-        figure.colorbar(points, ax=axes, shrink=0.8)
+        map_axes(axes, shape, STRAIN_TITLES[name], pixel_size_nm=pixel_size_nm)
+        figure.colorbar(points, ax=axes, shrink=0.8).ax.tick_params(labelsize=8)
     return figure
 
 
@@ -132,7 +193,7 @@ def draw_strain_comparison(strain: pd.DataFrame, maps: StrainMaps) -> Figure:
         See :func:`scanseg.lattice.geometric_phase`.
     """
     shape = (maps.exx.shape[0], maps.exx.shape[1])
-    figure, panels = _panels(6, shape, columns=1 if shape[1] > 2.5 * shape[0] else 3)
+    figure, panels = map_panels(6, shape, columns=1 if shape[1] > 2.5 * shape[0] else 3)
     limits = _strain_limits(strain, None)
     there = maps.at(strain["y_px"].to_numpy(), strain["x_px"].to_numpy())
     size = _dot_size(len(strain), panels[0], shape)
@@ -141,10 +202,10 @@ def draw_strain_comparison(strain: pd.DataFrame, maps: StrainMaps) -> Figure:
         limit = limits[name]
         by_atoms.scatter(strain["x_px"], strain["y_px"], size, 100 * strain[name], cmap="RdBu_r",
                          vmin=-limit, vmax=limit, lw=0)  # fmt: skip
-        _frame(by_atoms, shape, f"{STRAIN_TITLES[name]}, positions")
+        map_axes(by_atoms, shape, f"{STRAIN_TITLES[name]}, positions")
         drawn = by_phase.imshow(100 * getattr(maps, name), cmap="RdBu_r", vmin=-limit, vmax=limit)
-        _frame(by_phase, shape, "phases")
-        figure.colorbar(drawn, ax=by_phase, shrink=0.8)
+        map_axes(by_phase, shape, "phases")
+        figure.colorbar(drawn, ax=by_phase, shrink=0.8).ax.tick_params(labelsize=7)
         both.scatter(100 * there[name], 100 * strain[name], 4, c="#33658a", lw=0, alpha=0.4)
         both.plot([-limit, limit], [-limit, limit], color="0.5", lw=0.8)
         both.set(xlim=(-limit, limit), ylim=(-limit, limit), aspect="equal")
@@ -154,7 +215,9 @@ def draw_strain_comparison(strain: pd.DataFrame, maps: StrainMaps) -> Figure:
     return figure
 
 
-def draw_displacements(image: Micrograph, indexed: IndexedAtoms, *, magnify: float = 10) -> Figure:
+def draw_displacements(
+    image: Micrograph, indexed: IndexedAtoms, *, magnify: float | None = None
+) -> Figure:
     """Draw the displacement of every column from its site of the mean lattice.
 
     Parameters
@@ -164,16 +227,15 @@ def draw_displacements(image: Micrograph, indexed: IndexedAtoms, *, magnify: flo
     indexed
         See :func:`scanseg.lattice.index_atoms`.
     magnify
-        Arrows are so many times as long as the displacements.
+        Arrows are so many times as long as the displacements; by default as much as there is room.
     """
     own = indexed.atoms[indexed.atoms["grain"] >= 0]
-    figure, axes = _image_figure(image)
-    return _arrows(figure, axes, own, image, magnify, "displacement from the mean lattice")
+    return _draw_arrows(image, own, magnify, "from the mean lattice")
 
 
 def draw_polarisation(
-    image: Micrograph, displacements: pd.DataFrame, *, magnify: float = 10,
-    label: str = "displacement from the centre of the cage",
+    image: Micrograph, displacements: pd.DataFrame, *, magnify: float | None = None,
+    label: str = "from the centre of the cage",
 ) -> Figure:  # fmt: skip
     """Draw displacements of one sublattice as arrows, coloured by their direction.
 
@@ -184,12 +246,65 @@ def draw_polarisation(
     displacements
         See :func:`scanseg.lattice.measure_polarisation`.
     magnify
-        Arrows are so many times as long as the displacements.
+        Arrows are so many times as long as the displacements; by default as much as there is room.
     label
-        What the arrows are.
+        What the displacements are against.
     """
-    figure, axes = _image_figure(image)
-    return _arrows(figure, axes, displacements, image, magnify, label)
+    return _draw_arrows(image, displacements, magnify, label)
+
+
+def draw_dumbbells(image: Micrograph, dumbbells: pd.DataFrame) -> Figure:
+    """Draw every pair of columns as a line, coloured by its length.
+
+    Parameters
+    ----------
+    image
+        What was measured.
+    dumbbells
+        See :func:`scanseg.lattice.measure_dumbbells`.
+    """
+    from matplotlib.collections import LineCollection
+
+    figure, axes = image_figure(image, head_in=ARROWS_IN)
+    calibrated = bool(dumbbells["length_pm"].notna().any())
+    values = dumbbells["length_pm" if calibrated else "length_px"].to_numpy(float)
+    turn = np.deg2rad(dumbbells["direction_deg"].to_numpy(float))
+    half = 0.5 * dumbbells["length_px"].to_numpy(float)[:, None] / _stretch(image)
+    half *= np.stack([-np.sin(turn), np.cos(turn)], axis=1)
+    middle = dumbbells[["y_px", "x_px"]].to_numpy(float)
+    ends = np.stack([middle - half, middle + half], axis=1)[..., ::-1]
+    lines = LineCollection(list(ends), cmap="viridis", lw=2.2, capstyle="round")
+    lines.set_array(values)
+    if len(values):
+        low, high = np.percentile(values, (2, 98))
+        lines.set_clim(float(low), float(high))
+    axes.add_collection(lines)
+    _head_bar(figure, lines, f"length ({'pm' if calibrated else 'px'})")
+    return figure
+
+
+def draw_coordination(image: Micrograph, atoms: pd.DataFrame) -> Figure:
+    """Draw every atom in the colour of the number of its neighbours.
+
+    Parameters
+    ----------
+    image
+        What was measured.
+    atoms
+        See :meth:`scanseg.lattice.NeighbourGraph.table`. The usual number is drawn small.
+    """
+    figure, axes = image_figure(image)
+    count = np.clip(atoms["coordination"].to_numpy(int), FEWEST, MOST)
+    usual = int(np.bincount(count).argmax()) if len(count) else 0
+    spacing = np.sqrt(image.data.size / max(len(atoms), 1))
+    size = float(np.clip(0.35 * 72 * WIDTH_IN * spacing / image.shape[1], 1.2, 9) ** 2)
+    for value in np.unique(count):
+        own = atoms[count == value]
+        axes.scatter(own["x_px"], own["y_px"], size * (0.25 if value == usual else 1),
+                     c=COUNT_COLOURS.get(int(value), "#f8f8f8"), lw=0.4, edgecolors="black",
+                     label=f"{_bounded(int(value))} neighbours ({len(own)})")  # fmt: skip
+    head_legend(axes)
+    return figure
 
 
 def draw_intensity_groups(groups: IntensityGroups) -> Figure:
@@ -246,22 +361,24 @@ def draw_rings(image: Micrograph, rings: Rings, graph_place_px: NDArray[np.float
     """
     from matplotlib.collections import PolyCollection
 
-    figure, axes = _image_figure(image)
+    figure, axes = image_figure(image)
     sizes = rings.table["size"].to_numpy()
     for size in np.unique(sizes):
         corners = [graph_place_px[rings.corners[n]][:, ::-1] for n in np.flatnonzero(sizes == size)]
         usual = size == rings.usual
-        colour = RING_COLOURS.get(int(size), "#f8f8f8")
+        colour = COUNT_COLOURS.get(int(size), "#f8f8f8")
         axes.add_collection(
             PolyCollection(corners, facecolors=colour, edgecolors=colour, lw=0.7,
                            alpha=0.15 if usual else 0.6)
         )  # fmt: skip
-        axes.scatter([], [], 30, c=colour, marker="h", label=f"{size} ({len(corners)})")
-    named = rings.defects[rings.defects["n_rings"] > 1]
-    for row in named[named["n_rings"] <= 6].to_dict("records"):
-        axes.text(row["x_px"], row["y_px"], row["kind"], color="white", fontsize=6, ha="center",
-                  va="center")  # fmt: skip
-    _legend(axes)
+        axes.scatter([], [], 30, c=colour, marker="h", label=f"rings of {size} ({len(corners)})")
+    # Triangles are where an atom too many was found, and have no name in the literature.
+    named = rings.defects[rings.defects["n_rings"].between(2, 6)]
+    named = named[~named["kind"].str.contains("3")]
+    for row in named.to_dict("records"):
+        axes.text(row["x_px"], row["y_px"], row["kind"], color="white", fontsize=7, ha="center",
+                  va="center", path_effects=outlined())  # fmt: skip
+    head_legend(axes)
     return figure
 
 
@@ -288,44 +405,6 @@ def draw_pair_distribution(pairs: pd.DataFrame) -> Figure:
     return figure
 
 
-def _image_figure(image: Micrograph) -> tuple[Figure, Axes]:
-    """The image in grey, its pixels as large as they are, without axes."""
-    from matplotlib.figure import Figure
-
-    height, width = image.shape
-    tall = (image.pixel_size_nm[0] / image.pixel_size_nm[1]) if image.pixel_size_nm else 1.0
-    figure = Figure(figsize=(WIDTH_IN, min(max(WIDTH_IN * tall * height / width, 1.0), 12)))
-    axes = figure.add_axes((0, 0, 1, 1))
-    data = np.asarray(image.data, np.float32)
-    low, high = np.nanpercentile(
-        data[:: max(1, height // 500), :: max(1, width // 500)], PERCENTILES
-    )
-    axes.imshow(data, cmap="gray", vmin=low, vmax=high, interpolation="nearest")
-    axes.set(xlim=(-0.5, width - 0.5), ylim=(height - 0.5, -0.5), aspect=tall)
-    axes.set_axis_off()
-    if image.pixel_size_nm is not None:
-        _scale_bar(axes, image.pixel_size_nm[1], image.shape)
-    return figure, axes
-
-
-def _scale_bar(axes: Axes, nm_per_px: float, shape: tuple[int, int]) -> None:
-    wanted = 0.2 * shape[1] * nm_per_px
-    power = 10.0 ** np.floor(np.log10(wanted))
-    length = max(step * power for step in (1, 2, 5) if step * power <= wanted)
-    left, bottom = 0.03 * shape[1], shape[0] - 0.04 * max(shape[0], 0.3 * shape[1])
-    style: dict[str, Any] = {"path_effects": _outline()}
-    axes.plot([left, left + length / nm_per_px], [bottom, bottom], color="white", lw=3,
-              solid_capstyle="butt", **style)  # fmt: skip
-    axes.text(left + 0.5 * length / nm_per_px, bottom, f"{length:g} nm\n", color="white",
-              ha="center", va="center", fontsize=8, **style)  # fmt: skip
-
-
-def _outline() -> Sequence[Any]:
-    from matplotlib import patheffects
-
-    return [patheffects.withStroke(linewidth=4.5, foreground="black", alpha=0.6)]
-
-
 def _mark_size(indexed: IndexedAtoms, image: Micrograph) -> float:
     """Area of a ring that leaves its column visible, in points squared."""
     nearest = indexed.lattices[0].nearest_px if indexed.lattices else 0.02 * image.shape[1]
@@ -349,60 +428,100 @@ def _draw_cell(axes: Axes, indexed: IndexedAtoms, grain: int) -> None:
         )  # fmt: skip
         end = corner + 1.25 * vector
         axes.text(end[1], end[0], name, color="white", fontsize=8, ha="center", va="center",
-                  path_effects=_outline())  # fmt: skip
+                  path_effects=outlined())  # fmt: skip
 
 
-def _legend(axes: Axes) -> None:
-    if axes.get_legend_handles_labels()[0]:
-        axes.legend(loc="upper right", fontsize=7, framealpha=0.75, borderpad=0.3)
-
-
-def _arrows(
-    figure: Figure, axes: Axes, table: pd.DataFrame, image: Micrograph, magnify: float, label: str
+def _draw_arrows(
+    image: Micrograph, table: pd.DataFrame, magnify: float | None, label: str
 ) -> Figure:
     """Arrows (dy_px, dx_px) at (y_px, x_px), with a wheel of directions and a key of length."""
+    figure, axes = image_figure(image, head_in=ARROWS_IN)
+    place = table[["y_px", "x_px"]].to_numpy(float)
     dy, dx = table["dy_px"].to_numpy(float), table["dx_px"].to_numpy(float)
-    direction = np.arctan2(-dy, dx)
-    axes.quiver(
-        table["x_px"] - 0.5 * magnify * dx, table["y_px"] - 0.5 * magnify * dy, magnify * dx,
-        magnify * dy, direction, cmap="hsv", clim=(-np.pi, np.pi), angles="xy",
-        scale_units="xy", scale=1, width=0.003, headwidth=3.5, pivot="tail",
+    spacing, long = _spacing(place), _long(np.hypot(dy, dx))
+    magnify = magnify or _rounded(spacing / long)
+    colours = _cyclic()
+    arrows = axes.quiver(
+        place[:, 1] - 0.5 * magnify * dx, place[:, 0] - 0.5 * magnify * dy, magnify * dx,
+        magnify * dy, np.arctan2(-dy, dx), cmap=colours, clim=(-np.pi, np.pi), angles="xy",
+        scale_units="xy", scale=1, units="xy", width=max(0.11 * spacing, 0.0035 * image.shape[1]),
+        headwidth=3, headlength=3.2, headaxislength=2.8, pivot="tail", ec="black", lw=0.3,
     )  # fmt: skip
-    length = np.hypot(dy, dx)
-    usual = float(np.median(length)) if len(length) else 0.0
-    text = f"{label}, x {magnify:g}: median length {usual:.2f} px"
-    if image.pixel_size_nm is not None:
-        text += f" = {1000 * usual * float(np.sqrt(np.prod(image.pixel_size_nm))):.1f} pm"
-    axes.text(0.01, 0.99, text, transform=axes.transAxes, color="white", fontsize=8, va="top",
-              path_effects=_outline())  # fmt: skip
-    side = min(0.5, 0.3 * figure.get_figheight())  # inches
+    nm = image.pixel_size_nm
+    pm_per_px = 1000 * nm[1] if nm else 1.0
+    key = _rounded(long * pm_per_px)
+    axes.quiverkey(
+        arrows, 1 - 1.2 / WIDTH_IN, 1 + 0.5 * ARROWS_IN / _height_in(figure),
+        magnify * key / pm_per_px, f"{key:g} {'pm' if nm else 'px'}", labelpos="E", color="black",
+        fontproperties={"size": 9}, labelsep=0.06,
+    )  # fmt: skip
+    axes.text(
+        0.006, 1 + 0.5 * ARROWS_IN / _height_in(figure), f"displacement {label}, x {magnify:g}",
+        transform=axes.transAxes, fontsize=9, va="center",
+    )  # fmt: skip
+    side = ARROWS_IN - 0.04
     across, down = side / figure.get_figwidth(), side / figure.get_figheight()
-    wheel = figure.add_axes((0.99 - across, 0.01, across, down), projection="polar")
+    wheel: Any = figure.add_axes(
+        (0.995 - across, 1 - down - 0.02 / figure.get_figheight(), across, down),
+        projection="polar",
+    )
     angle = np.linspace(-np.pi, np.pi, 121)
-    wheel.pcolormesh(angle, [0.45, 1], angle[None, :-1] * np.ones((1, 1)), cmap="hsv",
+    wheel.pcolormesh(angle, [0.45, 1], 0.5 * (angle[None, :-1] + angle[None, 1:]), cmap=colours,
                      vmin=-np.pi, vmax=np.pi)  # fmt: skip
     wheel.set_axis_off()
     return figure
 
 
-def _panels(
-    count: int, shape: tuple[int, int], *, columns: int | None = None
-) -> tuple[Figure, list[Axes]]:
-    """Panels for maps of an image: side by side, or below each other where the image is wide."""
-    from matplotlib.figure import Figure
-
-    wide = shape[1] > 2.5 * shape[0]
-    columns = columns or (1 if wide else 2)
-    rows = -(-count // columns)
-    height = WIDTH_IN / columns * min(shape[0] / shape[1], 2.0) * 0.85 + 0.3
-    figure = Figure(figsize=(WIDTH_IN, min(max(rows * height, 2.0), 12)), layout="constrained")
-    return figure, list(np.ravel(figure.subplots(rows, columns, squeeze=False)))
+def _bounded(count: int) -> str:
+    if count in (FEWEST, MOST):
+        return f"{'≤' if count == FEWEST else '≥'} {count}"
+    return str(count)
 
 
-def _frame(axes: Axes, shape: tuple[int, int], title: str) -> None:
-    axes.set(xlim=(-0.5, shape[1] - 0.5), ylim=(shape[0] - 0.5, -0.5), aspect="equal",
-             xticks=[], yticks=[], facecolor="0.93")  # fmt: skip
-    axes.set_title(title, fontsize=9)
+def _height_in(figure: Figure) -> float:
+    """Of the image below the strip."""
+    return float(figure.get_figheight()) - ARROWS_IN
+
+
+def _head_bar(figure: Figure, drawn: Any, label: str) -> None:
+    """A bar of colours in the strip above the image."""
+    height = figure.get_figheight()
+    axes = figure.add_axes((0.62, 1 - 0.2 / height, 0.36, 0.13 / height))
+    figure.colorbar(drawn, cax=axes, orientation="horizontal")
+    axes.tick_params(labelsize=8, pad=1, length=2)
+    figure.text(0.61, 1 - 0.14 / height, label, fontsize=9, ha="right", va="center")
+
+
+def _cyclic() -> Colormap:
+    from matplotlib.colors import LinearSegmentedColormap
+
+    # Angles run from -180 degrees, which is left.
+    right, up, left, down, _ = DIRECTION_COLOURS
+    return LinearSegmentedColormap.from_list("directions", [left, down, right, up, left])
+
+
+def _spacing(place: NDArray[np.float64]) -> float:
+    """Median distance of nearest places; of fewer than two, 10 px."""
+    from scipy.spatial import cKDTree
+
+    return float(np.median(cKDTree(place).query(place, k=2)[0][:, 1])) if len(place) > 1 else 10.0
+
+
+def _long(length: NDArray[np.float64]) -> float:
+    """What four of five lengths stay within: strays and interfaces are not to shorten the rest."""
+    return max(float(np.percentile(length, 80)), 1e-9) if len(length) else 1.0
+
+
+def _rounded(value: float) -> float:
+    """1, 2 or 5 times a power of ten, not above the value."""
+    power = 10.0 ** np.floor(np.log10(value))
+    return float(max(step * power for step in (1, 2, 5) if step * power <= value * (1 + 1e-9)))
+
+
+def _stretch(image: Micrograph) -> NDArray[np.float64]:
+    """Square pixels of equal area a pixel of the image, along (y, x)."""
+    size = np.array(image.pixel_size_nm or (1.0, 1.0))
+    return np.asarray(size / np.sqrt(size.prod()))
 
 
 def _dot_size(count: int, axes: Axes, shape: tuple[int, int]) -> float:
