@@ -8,6 +8,9 @@ squares: lattice vectors from N positions with error s reach s / sqrt(sum of squ
 indices), a strain from the K columns around s / sqrt(sum of squares of their distances). Printed
 are rms error / limit (1 is the best there can be), and rms of error / error bar (0.9 to 1.1 aimed
 at). The strain is then compared with geometric phase analysis of an image of the same crystal.
+
+The polarisation on both sides of a ferroelectric wall is measured in images, from the network to
+the displacements; its limit is the Cramér–Rao bound of a column and of the four around it.
 """
 
 from __future__ import annotations
@@ -19,7 +22,10 @@ import time
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy.spatial import cKDTree
 
+import scanseg
+from scanseg.evaluate.limits import cramer_rao_bound_px
 from scanseg.lattice import (
     find_missing_sites,
     find_rings,
@@ -179,6 +185,60 @@ def against_phases(rng: np.random.Generator) -> None:
         )
 
 
+SIGMA_PX = 2.9
+WALL_PX = 24.0  # width over which the polarisation turns around
+MOVED_PX = 0.6
+
+
+def ferroelectric_wall(rng: np.random.Generator) -> None:
+    """Print how well the displacements of B columns on both sides of a wall are measured."""
+    shape = (420, 510)
+    model = scanseg.load_model("stem-atoms")
+    print(f"\n{'a wall in images':18} {'counts':>7} {'columns':>7} {'found':>6} {'rms px':>7} "
+          f"{'/bound':>7} {'/error bar':>10}")  # fmt: skip
+    for counts in (300, 1000, 3000, 10_000, 30_000):
+        atoms, _, index = draw(rng, "perovskite A, B", shape, 0.0, angle_deg=4)
+        place, is_b = atoms[["y_px", "x_px"]].to_numpy(copy=True), index[:, 2] == 1
+        polar = MOVED_PX * np.tanh((shape[1] / 2 - place[:, 1]) / (WALL_PX / 2))
+        place[is_b, 0] += polar[is_b]
+        peak = counts / (2 * np.pi * SIGMA_PX**2) * atoms["amplitude"].to_numpy() / 100
+        level = 0.1 * counts / (2 * np.pi * SIGMA_PX**2)
+        image = rng.poisson(
+            render_columns(shape, place, peak, SIGMA_PX, np.zeros(shape[0])) + level
+        )
+        found = scanseg.find_atoms(scanseg.predict(image.astype(np.uint16), model))
+        moved = measure_polarisation(index_atoms(found, shape=shape))
+        corners, middles = place[~is_b], place[is_b]
+        near, cage = cKDTree(corners).query(middles, k=4)
+        whole = near[:, 3] < 1.2 * SPACING_PX
+        truth = (middles - corners[cage].mean(1))[whole]
+        away, own = cKDTree(middles[whole]).query(moved[["y_px", "x_px"]].to_numpy())
+        error = moved[["dy_px", "dx_px"]].to_numpy() - truth[own]
+        error = error[away < 0.3 * SPACING_PX]
+        bars = moved[["dy_err_px", "dx_err_px"]].to_numpy()[away < 0.3 * SPACING_PX]
+        bound = _wall_bound(place, peak, is_b, level)
+        print(f"{'':18} {counts:7d} {whole.sum():7d} {len(error) / whole.sum():6.3f} "
+              f"{rms(error):7.4f} {rms(error) / bound:7.3f} {rms(error / bars):10.3f}",
+              flush=True)  # fmt: skip
+
+
+def _wall_bound(
+    place: FloatArray, peak: FloatArray, is_b: NDArray[np.bool_], level: float
+) -> float:
+    """Bound of a displacement along an axis, from the columns in the middle of the image."""
+    away = np.abs(place - place.mean(0)).max(1)
+    patch = np.flatnonzero(away < 5.2 * SPACING_PX)
+    inner = away[patch] < 2.6 * SPACING_PX
+    corner = place[patch].min(0) - 6 * SIGMA_PX
+    side = np.ceil(place[patch].max(0) + 6 * SIGMA_PX - corner).astype(int)
+    bound = cramer_rao_bound_px(
+        place[patch] - corner, amplitude=peak[patch], sigma_px=SIGMA_PX, background=level,
+        shape=(int(side[0]), int(side[1])),
+    )  # fmt: skip
+    b, a = bound[inner & is_b[patch]], bound[inner & ~is_b[patch]]
+    return float(np.sqrt(np.mean(b**2) + np.mean(a**2) / 4))
+
+
 def speed(rng: np.random.Generator, side_px: int) -> None:
     """Print the CPU time of each function for one large image."""
     print(f"\n{'CPU seconds':18} {'atoms':>7}")
@@ -211,6 +271,7 @@ def main() -> None:
     vectors_against_limit(rng, repeats=options.repeats)
     strain_against_limit(rng)
     against_phases(rng)
+    ferroelectric_wall(rng)
     if options.speed:
         speed(rng, options.speed)
 
