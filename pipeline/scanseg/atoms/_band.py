@@ -68,6 +68,39 @@ def _add_cell(band, across, a, b, m):
 
 
 @compiled
+def stiffen_band(stiffness, across, band):
+    """Add the information on the differences of nodes beside and below each other."""
+    for i in range(band.shape[0]):
+        if i % across > 0:
+            band[i, 0] += stiffness
+            band[i - 1, 0] += stiffness
+            band[i, 1] -= stiffness
+        if i >= across:
+            band[i, 0] += stiffness
+            band[i - across, 0] += stiffness
+            band[i, across] -= stiffness
+
+
+@compiled
+def pull_level(nodes, stiffness, out):
+    """Add the pull of every node towards its neighbours: -stiffness times their differences."""
+    down, across = nodes.shape
+    for a in range(down):
+        for b in range(across):
+            here = nodes[a, b]
+            pull = 0.0
+            if a > 0:
+                pull += nodes[a - 1, b] - here
+            if a < down - 1:
+                pull += nodes[a + 1, b] - here
+            if b > 0:
+                pull += nodes[a, b - 1] - here
+            if b < across - 1:
+                pull += nodes[a, b + 1] - here
+            out[a, b] += stiffness * pull
+
+
+@compiled
 def factor_band(band):
     """Cholesky factor of a banded matrix, in place; nodes without data keep a tiny pivot."""
     size, reach = band.shape

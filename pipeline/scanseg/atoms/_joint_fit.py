@@ -24,7 +24,7 @@ import math
 
 import numpy as np
 
-from scanseg.atoms._band import factor_band, node_band, solve_band
+from scanseg.atoms._band import factor_band, node_band, pull_level, solve_band, stiffen_band
 from scanseg.atoms._windows import (
     compiled,
     draw,
@@ -209,6 +209,9 @@ def fit_tile(
     rows,
     cols,
     width_prior,  # information on ln(sigma) that the start value carries; 0: widths are fixed
+    usual,  # amplitude that most columns have about,
+    hold,  # information that any other has it too,
+    stiffness,  # and that neighbouring nodes of the background are alike
     reject,
     least_steps,
     max_steps,
@@ -263,16 +266,20 @@ def fit_tile(
         # right-hand side: the score
         gather(residual, amplitude, top, left, gy, ty, gx, tx, rc)
         gather_background(residual, pitch, rb)
+        pull_level(nodes, stiffness, rb)
         for c in range(n_widths):
             _clear(slopes[c])
             draw_widths(slopes[c], kind, c, sigma, y, x, amplitude, top, left, gy, gx)
             rw[c, 0] = _dot_images(residual, slopes[c])
             rw[c, 0] -= width_prior * math.log(sigma[c] / start_sigma[c])
+        for n in range(count):
+            level[n] = usual - amplitude[n]
+        _hold_amplitudes(level, hold, amplitude, kind, rc, rw)
 
         # preconditioner; the ridge only stops what has no information from moving
         ridge_a, ridge_p = block_means(block)
         ridge_a, ridge_p = RIDGE * ridge_a + 1e-30, RIDGE * ridge_p + 1e-30
-        invert_blocks(block, ridge_a, ridge_p, inverse)
+        invert_blocks(block, ridge_a + hold, ridge_p, inverse)
         if step < 2:  # a change of variables, and a preconditioner: they may be a little old
             _clear(scratch)
             draw_columns(scratch, ones, top, left, gy, gx)
@@ -282,6 +289,7 @@ def fit_tile(
             for n in range(count):
                 share[n] = level[n] / share[n] if share[n] > 0 else 0.0
             node_band(weight, pitch, y, x, level, share, band)
+            stiffen_band(stiffness, nodes.shape[1], band)
             factor_band(band)
         share_gradient(rc, share, y, x, pitch, rb)
         for c in range(n_widths):
@@ -313,9 +321,15 @@ def fit_tile(
             _times_weight(scratch, weight)
             gather(scratch, amplitude, top, left, gy, ty, gx, tx, qc)
             gather_background(scratch, pitch, qb)
-            share_gradient(qc, share, y, x, pitch, qb)
+            pull_level(pb, -stiffness, qb)
             for c in range(n_widths):
                 qw[c, 0] = _dot_images(scratch, slopes[c]) + width_prior * pw[c, 0]
+            for n in range(count):
+                level[n] = turned[n, 0]
+                if n_widths:  # see draw_widths
+                    level[n] -= amplitude[n] * pw[kind[n], 0]
+            _hold_amplitudes(level, hold, amplitude, kind, qc, qw)
+            share_gradient(qc, share, y, x, pitch, qb)
             for n in range(count):
                 qc[n, 0] += ridge_a * pc[n, 0]
                 qc[n, 1] += ridge_p * pc[n, 1]
@@ -355,6 +369,15 @@ def fit_tile(
             y[n] = min(max(y[n] + dy, lowest[n, 0]), highest[n, 0])
             x[n] = min(max(x[n] + dx, lowest[n, 1]), highest[n, 1])
     return block, shift, width_information, steps
+
+
+@compiled
+def _hold_amplitudes(change, hold, amplitude, kind, out_c, out_w):
+    """Add hold times a change of the amplitudes, which widths change too (see draw_widths)."""
+    for n in range(len(change)):
+        out_c[n, 0] += hold * change[n]
+        if len(out_w):
+            out_w[kind[n], 0] -= hold * change[n] * amplitude[n]
 
 
 @compiled

@@ -10,7 +10,16 @@ import numpy as np
 from scanseg.atoms._columns import FloatArray
 from scanseg.atoms._noise import correlation, estimate_noise, flat_noise
 from scanseg.atoms._scene import MANY, Scene, Tile, tiles_of
-from scanseg.atoms._tile_fit import Fit, Patch, advance, begin, cut, limit_widths, window_rows
+from scanseg.atoms._tile_fit import (
+    Fit,
+    Patch,
+    advance,
+    begin,
+    cut,
+    limit_widths,
+    unevenness,
+    window_rows,
+)
 
 # Enough columns to know a width to 1 % and the noise to a few per cent at 30 counts a column.
 PILOT_COLUMNS = 1000
@@ -21,6 +30,9 @@ N_RINGS = 48
 FEWEST_PROFILED = 30
 # ln(sigma) is known beforehand to about 0.5, which matters for a handful of faint columns only.
 WIDTH_PRIOR = 4.0
+# Windows and weights are drawn up for a width; where it has moved by this part since, once more.
+WIDTH_HELD = 0.05
+MOST_ROUNDS = 3
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -30,6 +42,7 @@ class Pilot:
     sigma: FloatArray  # (C,)
     noise: FloatArray  # alpha, beta, floor, in units of the scene
     correlation: float
+    uneven: float  # of the background, see _tile_fit.unevenness
     sign: float  # +1: bright columns, -1: dark ones
     whole: Fit | None  # the fit itself, where the part was everything
 
@@ -48,12 +61,13 @@ def fit_pilot(scene: Scene) -> Pilot:
     amplitude = np.concatenate([fit.amplitude for fit in fits])
     strength = np.concatenate([fit.block[:, 0] for fit in fits])
     sign = 1.0 if np.sum(np.sign(amplitude) * np.sqrt(strength) * np.abs(amplitude)) >= 0 else -1.0
+    uneven = float(np.sqrt(np.mean([fit.uneven**2 for fit in fits])))
     whole = None
     if len(tiles) == 1 and tiles[0] == Tile(0, scene.shape[0], 0, scene.shape[1]):
         # only the weights change: the noise is known a little better now
         whole = advance(scene, fits[0], noise, least=0, most=0)
         sigma = whole.sigma
-    return Pilot(sigma, noise, correlation(fits, sigma), sign, whole)
+    return Pilot(sigma, noise, correlation(fits, sigma), uneven, sign, whole)
 
 
 def _pilot_tiles(scene: Scene) -> list[Tile]:
@@ -101,9 +115,14 @@ def _pilot_fit(scene: Scene, tile: Tile) -> Fit | None:
         reject=False,
     )
     limit_widths(scene, fit)
-    noise = estimate_noise([fit])
-    advance(scene, fit, noise, least=1, most=scene.config.max_steps, width_prior=WIDTH_PRIOR)
-    limit_widths(scene, fit)
+    for _ in range(MOST_ROUNDS):
+        before = fit.sigma.copy()
+        fit.uneven = unevenness(fit)
+        noise = estimate_noise([fit])
+        advance(scene, fit, noise, least=1, most=scene.config.max_steps, width_prior=WIDTH_PRIOR)
+        limit_widths(scene, fit)
+        if np.all(np.abs(np.log(fit.sigma / before)) < WIDTH_HELD):
+            break
     return fit
 
 

@@ -20,6 +20,15 @@ from scanseg.micrograph import FloatImage, Mask
 # it this far out; true centres were 0.2 to 0.45 spacings out.
 NEAR_BORDER = 0.5
 REACH_OUTSIDE = 0.6
+# What is known of amplitudes and background beforehand, in units of the usual amplitude. Columns of
+# one image may differ tenfold: where anything is seen of one, this says nothing. But what is
+# mistaken for a column at the border leaves the image, and could be any height there (it was up to
+# 170 times the usual one, and took the width of all with it).
+DIVERSITY = 2.0
+# The background: s.d. of the difference between neighbouring nodes, to begin with and at least. At
+# 100 counts and 3 widths between columns it cannot be told from them, and took their place.
+UNEVEN = 0.3
+LEAST_UNEVEN = 0.03
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -54,6 +63,7 @@ class Fit:
     images: FloatImage  # (4, h, w): model, weight, and two to work in
     block: FloatArray
     shift: FloatArray
+    uneven: float  # difference of neighbouring nodes, in units of the usual amplitude
     width_information: FloatArray
     steps: int
 
@@ -137,7 +147,9 @@ def _bounds(scene: Scene, start: FloatArray) -> tuple[FloatArray, FloatArray]:
     return lowest, highest
 
 
-def begin(scene: Scene, patch: Patch, sigma: FloatArray, window: int) -> Fit:
+def begin(
+    scene: Scene, patch: Patch, sigma: FloatArray, window: int, uneven: float = UNEVEN
+) -> Fit:
     """A fit that knows nothing yet but where the columns are about."""
     pitch = max(4, round(scene.config.background_pitch * scene.spacing_px))
     height, width = patch.data.shape
@@ -157,6 +169,7 @@ def begin(scene: Scene, patch: Patch, sigma: FloatArray, window: int) -> Fit:
         images=np.empty((4, height, width), np.float32),
         block=np.zeros((count, 6)),
         shift=np.zeros(count),
+        uneven=uneven,
         width_information=np.zeros(len(sigma)),
         steps=0,
     )
@@ -191,6 +204,7 @@ def advance(
 ) -> Fit:
     """Take some steps; the state of the fit changes in place."""
     config = scene.config
+    usual = _usual_amplitude(fit)
     fit.block, fit.shift, fit.width_information, steps = _joint_fit.fit_tile(
         fit.patch.data,
         fit.patch.used,
@@ -208,6 +222,9 @@ def advance(
         fit.rows,
         fit.cols,
         width_prior,
+        usual,
+        (DIVERSITY * usual) ** -2,
+        (fit.uneven * usual) ** -2,
         reject,
         least,
         most,
@@ -216,6 +233,24 @@ def advance(
     )
     fit.steps += steps
     return fit
+
+
+def _usual_amplitude(fit: Fit) -> float:
+    """Amplitude of most columns, with its sign."""
+    height = float(np.median(fit.amplitude))
+    return math.copysign(max(abs(height), 1e-2), height)
+
+
+def unevenness(fit: Fit) -> float:
+    """Root mean square difference between neighbouring nodes, in units of the usual amplitude."""
+    seen = fit.patch.used[:: fit.pitch, :: fit.pitch] > 0
+    nodes = np.where(seen, fit.nodes[: seen.shape[0], : seen.shape[1]], np.nan)
+    step = np.concatenate([np.diff(nodes, axis=0).ravel(), np.diff(nodes, axis=1).ravel()])
+    step = step[np.isfinite(step)]
+    if not len(step):
+        return UNEVEN
+    uneven = float(np.sqrt(np.mean(step**2))) / abs(_usual_amplitude(fit))
+    return max(uneven, LEAST_UNEVEN)
 
 
 def limit_widths(scene: Scene, fit: Fit) -> None:

@@ -66,7 +66,7 @@ def _fit_all(
         patch = cut(scene, tile, window)
         if patch is None:
             return
-        fit = begin(scene, patch, pilot.sigma, window)
+        fit = begin(scene, patch, pilot.sigma, window, pilot.uneven)
         advance(scene, fit, pilot.noise, least=3, most=scene.config.max_steps)
         accept(columns, scene, pilot, fit, first=first)
 
