@@ -18,6 +18,8 @@ class ModelClass(Config):
     """What the class is called in tables."""
     colour: str = Field(pattern=r"^#[0-9a-fA-F]{6}$")
     """Colour in overlays and viewers."""
+    empty: bool = False
+    """A place where a column is missing: it has a position, and nothing to fit."""
 
 
 class Sampling(Config):

@@ -1,9 +1,11 @@
 """The table of columns: its columns, its units, its truth."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.spatial import cKDTree
 
 from scanseg.atoms import find_atoms
 from scanseg.bundle import Model, ModelClass, ModelContract, Sampling
@@ -142,3 +144,24 @@ def test_a_table_without_rows():
     atoms = find_atoms(predicted(np.empty((0, 2))))
     assert list(atoms.columns) == COLUMNS
     assert len(atoms) == 0
+
+
+def test_vacancies_have_a_place_and_no_fit(truth):
+    seen = predicted(truth)
+    contract = seen.model.contract
+    classes = (*contract.classes[:2], ModelClass(name="vacancy", colour="#000000", empty=True))
+    model = replace(seen.model, contract=contract.model_copy(update={"classes": classes}))
+    found = find_atoms(replace(seen, model=model))
+    every = find_atoms(seen)
+    assert len(found) == len(every) == len(truth)
+    np.testing.assert_array_equal(found["atom"], np.arange(len(truth)))
+    assert found["y_px"].is_monotonic_increasing
+    gap = (found["class"] == "vacancy").to_numpy()
+    assert gap.sum() == len(truth) // 2
+    assert not found["fit_ok"][gap].any()
+    assert found.loc[gap, ["y_err_px", "amplitude", "sigma_px"]].isna().all(axis=None)
+    assert found.loc[~gap, ["y_err_px", "amplitude", "sigma_px"]].notna().all(axis=None)
+    # Each second column was called a vacancy, and has the place that the network gave: its error
+    # is drawn from 0.4 px on either side, and the top of a map is read to less than 0.2 px.
+    distance, _ = cKDTree(truth).query(found.loc[gap, ["y_px", "x_px"]])
+    assert distance.max() < np.hypot(0.6, 0.6)

@@ -40,9 +40,17 @@ class Candidates:
     class_index: NDArray[np.uint8]
     probability: NDArray[np.float32]
 
+    def select(self, which: NDArray[np.bool_]) -> Candidates:
+        """Some of them."""
+        return Candidates(self.position_px[which], self.class_index[which], self.probability[which])
+
 
 def find_columns(result: Prediction, *, config: Detection | None = None) -> Candidates:
     """Find the columns that a network sees, class by class competing for the same place.
+
+    A place is where the probabilities of all classes together have a top, its class the most
+    probable one there. Vacancies take part: they lie on sites of the lattice as columns do, and
+    what may be carbon or a vacancy is one of the two.
 
     Parameters
     ----------

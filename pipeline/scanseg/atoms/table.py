@@ -36,8 +36,9 @@ def find_atoms(result: Prediction, *, config: AtomConfig | None = None) -> DataF
         calibration), ``class`` (categorical), ``probability``, ``y_err_px``, ``x_err_px`` (one
         standard deviation), ``amplitude``, ``sigma_px``, ``background`` (in the image's units),
         ``at_edge``, ``fit_ok``. Columns that could not be fitted keep the position that the network
-        gave, without error bars. Where the model knows several classes also ``intensity_class`` and
-        ``intensity_probability``, see :func:`scanseg.lattice.class_by_intensity`.
+        gave, without error bars, and so do vacancies. Where the model knows several classes also
+        ``intensity_class`` and ``intensity_probability``, see
+        :func:`scanseg.lattice.class_by_intensity`.
 
     Notes
     -----
@@ -60,15 +61,25 @@ def find_atom_strips(
     """
     config = config or AtomConfig()
     candidates = find_columns(result, config=config.detection)
-    n_atoms = 0
+    empty = np.array([each.empty for each in result.model.contract.classes])
+    is_gap = empty[candidates.class_index]
+    columns, gaps = candidates.select(~is_gap), candidates.select(is_gap)
+    n_atoms = n_gaps = 0
     for place, refined in refine_strips(
         result.image.data,
-        candidates.position_px,
-        class_index=candidates.class_index,
+        columns.position_px,
+        class_index=columns.class_index,
         spacing_px=result.spacing.spacing_px if result.spacing else _model_spacing_px(result),
         config=config.refinement,
     ):
-        strip = _as_table(result, candidates, place, refined, first=n_atoms)
+        strip = _as_table(result, columns, place, refined, first=n_atoms)
+        if len(gaps.position_px):
+            below = columns.position_px[place.stop :, 0]
+            above = gaps.position_px[:, 0] < (below[0] if len(below) else np.inf)
+            new = slice(n_gaps, int(above.sum()))
+            n_gaps = new.stop
+            strip = _merged(strip, _as_table(result, gaps, new, _unfitted(gaps, new), first=0))
+        strip["atom"] = np.arange(n_atoms, n_atoms + len(strip))
         n_atoms += len(strip)
         yield _with_intensity_class(strip) if len(strip["class"].cat.categories) > 1 else strip
 
@@ -105,6 +116,36 @@ def _as_table(
         },
         copy=False,
     )
+
+
+def _unfitted(candidates: Candidates, place: slice) -> RefinedColumns:
+    """What is known of candidates that are no columns: where they are."""
+    position = candidates.position_px[place]
+    unknown = np.full(len(position), np.nan, np.float32)
+    never = np.zeros(len(position), bool)
+    return RefinedColumns(
+        position_px=position,
+        position_err_px=np.full((len(position), 2), np.nan, np.float32),
+        amplitude=unknown,
+        sigma_px=unknown,
+        background=unknown,
+        residual=unknown,
+        fit_ok=never,
+        at_edge=never,
+        inside=~never,
+        n_iterations=np.zeros(len(position), np.uint16),
+        noise=None,
+    )
+
+
+def _merged(columns: DataFrame, gaps: DataFrame) -> DataFrame:
+    """Both tables, from top to bottom."""
+    from pandas import concat
+
+    if not len(gaps):
+        return columns
+    both = concat([columns, gaps], ignore_index=True) if len(columns) else gaps
+    return both.sort_values("y_px", kind="stable", ignore_index=True)
 
 
 def _with_intensity_class(strip: DataFrame) -> DataFrame:

@@ -88,7 +88,9 @@ def dope_graphene(
             gone.append(partner)
         else:
             bond = position[neighbour[1:]] - centre
-            position[neighbour[1:]] = centre + bond * (0.165 / distance[1:, None])
+            # Where defects crowd, an atom may lie on the site: it stays.
+            farther = 0.165 / np.maximum(distance[1:, None], 1e-6)
+            position[neighbour[1:]] = centre + bond * farther
         silicon = Columns(
             centre[None], np.array([silicon_strength]), np.array(["Si"]), np.array(["heavy"])
         )
