@@ -20,6 +20,8 @@ BOND_NM = 0.142
 SILICON_OVER_CARBON = (2.8, 5.5)
 # Si atoms side by side in a multivacancy (Si2C5 to Si4C6).
 SILICON_APART_NM = (0.21, 0.25)
+# A sheet of fewer atoms has no room for more defects.
+FEWEST = 20
 # Defects keep this distance, so that two vacancies are not one hole.
 APART_NM = 0.45
 # What two atoms that lost a neighbour are apart when they have bonded over a vacancy.
@@ -44,7 +46,7 @@ def damaged_sheet(columns: Columns, rng: np.random.Generator) -> Columns:
         two side by side (5-8-5), there is a site of species ``VACANCY`` in the middle of the gap,
         which scatters nothing. In larger holes there is none.
     """
-    if len(columns) < 20:
+    if len(columns) < FEWEST:
         return columns
     silicon = float(columns.strength[0]) * rng.uniform(*SILICON_OVER_CARBON)
     if rng.uniform() < 0.25:
@@ -96,7 +98,7 @@ def grains_of(speckle: FloatImage, rng: np.random.Generator, *, spacing_px: floa
 def _punched(columns: Columns, rng: np.random.Generator, silicon: float) -> Columns:
     """Holes of 0.3 to 1.2 nm, some with silicon at their rim."""
     for _ in range(int(rng.integers(1, 3))):
-        if len(columns) < 20:
+        if len(columns) < FEWEST:
             break
         centre = columns.position_nm[rng.integers(len(columns))]
         away = columns.position_nm - centre
@@ -114,7 +116,7 @@ def _punched(columns: Columns, rng: np.random.Generator, silicon: float) -> Colu
 
 def _silicon_group(columns: Columns, rng: np.random.Generator, silicon: float) -> Columns:
     """Two to five neighbours become silicon, farther apart, and push carbon out."""
-    if len(columns) < 20:
+    if len(columns) < FEWEST:
         return columns
     first = columns.position_nm[rng.integers(len(columns))]
     number = int(rng.integers(2, 6))
@@ -151,6 +153,8 @@ def _without_crowding(columns: Columns) -> Columns:
 
 def _with_vacancies(columns: Columns, rng: np.random.Generator, *, n: int) -> Columns:
     """Take single carbons and pairs, apart from each other and from silicon."""
+    if len(columns) < FEWEST:
+        return columns
     position = columns.position_nm.copy()
     tree = cKDTree(position)
     taken = [*position[columns.species == "Si"]]
