@@ -30,6 +30,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "readers"))
 from damaged import WRITERS, damaged
 
+from processes import memory_bytes
 from scanseg.errors import LoadError
 
 LONGEST_S = 5.0
@@ -64,13 +65,6 @@ def variants(contents: bytes, n: int, seed: int) -> Iterator[bytes]:
     for index in range(n):
         kind = index % 5
         yield noise(contents, rng) if kind == 4 else damaged(contents, kind, rng)
-
-
-def memory_bytes(entry: str) -> int:
-    """Entry of this process's status: VmRSS now, VmHWM at most since the last reset."""
-    text = Path("/proc/self/status").read_text()
-    (line,) = (line for line in text.splitlines() if line.startswith(entry))
-    return int(line.split()[1]) * 1024
 
 
 def work(connection: Connection) -> None:

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import csv
-import os
 import subprocess
 import sys
 import threading
@@ -26,9 +25,9 @@ import numpy as np
 import tifffile
 from numpy.typing import NDArray
 
-from scanseg.simulate import StemScene, simulate
+from mosaic import PIECE_PX, crystal, mirrored
+from processes import wait_for
 
-PIECE_PX = 1024
 FRAME_PX = 512
 # The memory of a process is looked at so often.
 EVERY_S = 0.2
@@ -47,25 +46,9 @@ class Measured:
     exit_code: int
 
 
-def crystal(spacing_px: float) -> NDArray[np.uint16]:
-    """A simulated piece, counts."""
-    scene = StemScene(
-        materials=("SrTiO3[001]",),
-        random_lattice_fraction=0.0,
-        layouts={"crystal": 1.0},
-        signal="dark-field",
-        spacing_px=(spacing_px, spacing_px),
-        counts_per_column=(2000.0, 2000.0),
-        disorder=0.0,
-    )
-    piece = simulate(np.random.default_rng(3), shape=(PIECE_PX, PIECE_PX), config=scene).image
-    return piece.astype(np.uint16)
-
-
 def write_image(path: Path, piece: NDArray[np.uint16], side: int) -> None:
-    """A mosaic of the piece, mirrored at every seam so that no seam shows."""
-    pair = np.concatenate([piece, piece[:, ::-1]], axis=1)
-    block = np.concatenate([pair, pair[::-1]], axis=0)
+    """A mosaic of the piece."""
+    block = mirrored(piece)
     image = tifffile.memmap(path, shape=(side, side), dtype=np.uint16, photometric="minisblack")
     for top in range(0, side, block.shape[0]):
         for left in range(0, side, block.shape[1]):
@@ -88,28 +71,27 @@ def write_movie(path: Path, piece: NDArray[np.uint16], n_frames: int) -> None:
 def measure(kind: str, path: Path, megapixels: float, options: list[str], out: Path) -> Measured:
     """Process a file in a process of its own."""
     command = [sys.executable, "-m", "scanseg.cli", "predict", str(path), "--fresh", "--quiet"]
-    start = time.monotonic()
+    start = time.perf_counter()
     process = subprocess.Popen([*command, "-o", str(out), *options])
     seen: list[tuple[int, int]] = []
     ended = threading.Event()
     looking = threading.Thread(target=_look, args=(process.pid, seen, ended))
     looking.start()
-    _, status, usage = os.wait4(process.pid, 0)
+    cost = wait_for(process, start)
     ended.set()
     looking.join()
-    process.returncode = os.waitstatus_to_exitcode(status)
     return Measured(
         kind,
         megapixels,
-        round(time.monotonic() - start, 1),
-        round(usage.ru_utime + usage.ru_stime, 1),
+        round(cost.wall_s, 1),
+        round(cost.cpu_s, 1),
         round(max(peak for _, peak in seen) / 1e6, 3),
         " ".join(
             f"{max(now for now, _ in part) / 1e6:.3f}"
             for part in (seen[n * len(seen) // 4 : (n + 1) * len(seen) // 4] for n in range(4))
             if part
         ),
-        process.returncode,
+        cost.exit_code,
     )
 
 

@@ -17,6 +17,8 @@ from pathlib import Path
 
 import numpy as np
 
+from processes import memory_bytes
+
 FOLDER = Path(__file__).parents[1] / "build" / "one_frame"
 GOAL_S, GOAL_MB = 0.1, 150
 
@@ -74,7 +76,7 @@ def measure(path: Path) -> None:
     """Print seconds of opening, of the slowest of three frames, and the peak of memory."""
     from scanseg.readers import read
 
-    before_mb = _peak_mb()
+    before_bytes = memory_bytes("VmHWM")
     start = time.perf_counter()
     stack = read(path)
     opened_s = time.perf_counter() - start
@@ -85,15 +87,9 @@ def measure(path: Path) -> None:
         slowest_s = max(slowest_s, time.perf_counter() - start)
     print(
         f"{path.name:12} open {opened_s:.3f} s, frame {slowest_s:.3f} s (goal {GOAL_S}), "
-        f"peak {_peak_mb():.0f} MB (goal {GOAL_MB}; {before_mb:.0f} before the file is opened)"
+        f"peak {memory_bytes('VmHWM') / 2**20:.0f} MB (goal {GOAL_MB}; {before_bytes / 2**20:.0f} "
+        "before the file is opened)"
     )
-
-
-def _peak_mb() -> float:
-    """Peak of this process; getrusage would pass on that of the process which started it."""
-    text = Path("/proc/self/status").read_text(encoding="ascii")
-    (line,) = (line for line in text.splitlines() if line.startswith("VmHWM"))
-    return int(line.split()[1]) / 1024
 
 
 def main() -> None:

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -21,41 +20,24 @@ from pathlib import Path
 
 import numpy as np
 import tifffile
-from numpy.typing import NDArray
 
+from mosaic import crystal, mirrored
+from processes import wait_for
 from scanseg.bundle import load_model
 from scanseg.inference import open_engine
 from scanseg.inference._segment import counts_source
 from scanseg.inference.settings import InferenceConfig
 from scanseg.inference.tiles import plan_tiles
 from scanseg.preprocess import Grid, measure_range
-from scanseg.simulate import StemScene, simulate
 
 SIDES = {"small": 512, "large": 4096}
-PIECE_PX = 1024
 SPACING_PX = 12.0
-
-
-def crystal() -> NDArray[np.uint16]:
-    """A simulated piece and its mirror images, so that no seam shows where it is repeated."""
-    scene = StemScene(
-        materials=("SrTiO3[001]",),
-        random_lattice_fraction=0.0,
-        layouts={"crystal": 1.0},
-        signal="dark-field",
-        spacing_px=(SPACING_PX, SPACING_PX),
-        counts_per_column=(2000.0, 2000.0),
-        disorder=0.0,
-    )
-    piece = simulate(np.random.default_rng(3), shape=(PIECE_PX, PIECE_PX), config=scene).image
-    pair = np.concatenate([piece, piece[:, ::-1]], axis=1)
-    return np.concatenate([pair, pair[::-1]], axis=0).astype(np.uint16)
 
 
 def write_images(folder: Path, n: int, side: int) -> None:
     """Windows of the crystal, each elsewhere."""
     folder.mkdir(parents=True, exist_ok=True)
-    block = crystal()
+    block = mirrored(crystal(SPACING_PX))
     repeats = -(-(side + len(block)) // len(block))
     mosaic = np.tile(block, (repeats, repeats))
     for index in range(n):
@@ -70,11 +52,10 @@ def whole(folder: Path, out: Path, model: str) -> tuple[float, float]:
     command = [sys.executable, "-m", "scanseg.cli", "predict", str(folder), "-o", str(out)]
     started = time.perf_counter()
     process = subprocess.Popen([*command, "-m", model, "--quiet"], stdout=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise SystemExit(f"predict ended with {process.returncode}")
-    return time.perf_counter() - started, usage.ru_utime + usage.ru_stime
+    cost = wait_for(process, started)
+    if cost.exit_code:
+        raise SystemExit(f"predict ended with {cost.exit_code}")
+    return cost.wall_s, cost.cpu_s
 
 
 def bare(folder: Path, name: str) -> tuple[float, float]:

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import resource
 import subprocess
 import sys
 import tempfile
@@ -24,6 +23,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from processes import memory_bytes
 from scanseg.simulate.movies import AtomMovie, observe_atoms, simulate_atom_movie
 from scanseg.tracks import TrackLinker
 
@@ -154,11 +154,11 @@ def follow(run: Path, out: Path) -> None:
     from scanseg.tracks.settings import Tracking
 
     frames = read_atom_frames(run)
-    idle = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    idle = memory_bytes("VmHWM") / 2**20
     start = time.process_time()
     movie, _ = write_tracks(frames, open_output(out), interval_s=None, config=Tracking())
     cost = time.process_time() - start
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    peak = memory_bytes("VmHWM") / 2**20
     atoms = int(movie.frames["n_atoms"].sum())
     print(f"{len(movie.frames)} frames, {atoms} atoms, {len(movie.tracks)} tracks: {cost:.0f} s of "
           f"CPU, peak {peak:.0f} MB, {peak - idle:.0f} above the idle process")  # fmt: skip

@@ -28,20 +28,12 @@ import pandas as pd
 import tifffile
 
 from lattices import KINDS, Crystal, disc_mask, draw_crystal, is_inside
+from processes import Cost, wait_for
 from scoring import Score, score
 
 HERE = Path(__file__).resolve().parent
 BUILD = HERE.parent / "build"
 BORDER_PX = 8  # AtomAI drops what is within 5 px of the border
-
-
-@dataclass(frozen=True)
-class Cost:
-    """What a process took."""
-
-    wall_s: float
-    cpu_s: float
-    peak_mb: float
 
 
 @dataclass(frozen=True)
@@ -110,11 +102,10 @@ def run(command: list[str], cores: int) -> Cost:
     )
     assert process.stderr is not None
     message = process.stderr.read()
-    _, status, usage = os.wait4(process.pid, 0)
-    wall_s = time.perf_counter() - start
-    if status != 0:
+    cost = wait_for(process, start)
+    if cost.exit_code:
         sys.exit(f"{' '.join(command)} failed:\n{message.decode()[-2000:]}")
-    return Cost(wall_s, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
+    return cost
 
 
 def _truth(folder: Path) -> Path:
@@ -149,7 +140,7 @@ def report(title: str, outcomes: dict[str, Outcome]) -> None:
     for name, outcome in outcomes.items():
         cost, everywhere = outcome.cost, outcome.everywhere
         print(
-            f"{name:18}{cost.wall_s:9.1f}{cost.cpu_s:9.1f}{cost.peak_mb:7.0f}"
+            f"{name:18}{cost.wall_s:9.1f}{cost.cpu_s:9.1f}{cost.peak_bytes / 2**20:7.0f}"
             f"{cost.wall_s / own.wall_s:8.1f}{cost.cpu_s / own.cpu_s:8.1f}"
             f"{everywhere.recall:9.4f}{everywhere.precision:11.4f}{everywhere.f1:8.4f}"
             f"{outcome.interior.f1:11.4f}{everywhere.rms_px:9.4f}"

@@ -35,13 +35,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 import scanseg
+from processes import Cost
 from scanseg.evaluate import WallScan, WallScores, WallScoring, score_walls, wall_skeleton
 from scanseg.inference import open_engine
 from scanseg.micrograph import FloatImage, Micrograph
 from scanseg.simulate.files import write_pfm
 from scanseg.simulate.pfm import PfmScene, SimulatedPfm, simulate_pfm
 from scanseg.train.recipe import WallRecipe, read_recipe
-from versus_atomai import Cost, run
+from versus_atomai import run
 
 HERE = Path(__file__).resolve().parent
 BUILD = HERE.parent / "build"
@@ -284,7 +285,8 @@ def print_times(options: argparse.Namespace, costs: dict[str, tuple[Cost, Cost]]
         own_further = (own.wall_s - own_one.wall_s) / max(n - 1, 1)
         print(
             f"  {name:28}{one.wall_s:8.2f}{every.wall_s:9.2f}{further:11.4f}{every.cpu_s:9.1f}"
-            f"{every.peak_mb:7.0f}{every.wall_s / own.wall_s:8.1f}{further / own_further:17.1f}"
+            f"{every.peak_bytes / 2**20:7.0f}{every.wall_s / own.wall_s:8.1f}"
+            f"{further / own_further:17.1f}"
         )
     print(f"  goal: {FASTER:g} times faster")
 

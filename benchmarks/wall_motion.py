@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 import scanseg
+from crossings import crossing_px
 from scanseg.bundle import Model
 from scanseg.evaluate import displacement_error_px
 from scanseg.micrograph import Micrograph, Signal
@@ -135,28 +136,8 @@ def true_displacement(
         walls = [wall for wall in scan.walls if wall.kind == kind]
         lines = [wall.position_px - scan.shift_px + shift for wall in walls]
         here = at + away[-1][:, None] * normal
-        away.append(away[-1] + crossing(here, normal, lines, reach_px))
+        away.append(away[-1] + crossing_px(here, normal, lines, reach_px=reach_px))
     return away[-1] - away[1]
-
-
-def crossing(at: Line, normal: Line, lines: Sequence[Line], reach_px: float) -> Line:
-    """Distance along each normal to the nearest of some lines, NaN beyond the reach, shape (N,)."""
-    found = np.full(len(at), np.nan)
-    if not lines:
-        return found
-    start = np.concatenate([line[:-1] for line in lines])
-    along = np.concatenate([np.diff(line, axis=0) for line in lines])
-    for n in np.flatnonzero(np.isfinite(at).all(1)):
-        near = np.abs(start - at[n]).max(1) < reach_px + 2
-        gap, step = start[near] - at[n], along[near]
-        with np.errstate(divide="ignore", invalid="ignore"):
-            across = normal[n, 0] * step[:, 1] - normal[n, 1] * step[:, 0]
-            t = (gap[:, 0] * step[:, 1] - gap[:, 1] * step[:, 0]) / across
-            s = (gap[:, 0] * normal[n, 1] - gap[:, 1] * normal[n, 0]) / across
-        t = t[(s >= -1e-9) & (s <= 1 + 1e-9) & (np.abs(t) <= reach_px)]
-        if len(t):
-            found[n] = t[np.abs(t).argmin()]
-    return found
 
 
 def main() -> None:

@@ -34,6 +34,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from scipy.spatial import cKDTree
 
+from crossings import crossing_px
 from scanseg.micrograph import Micrograph, Signal
 from scanseg.simulate import PfmScene, simulate_pfm
 from scanseg.simulate.pfm import SimulatedPfm
@@ -84,26 +85,6 @@ def normals(line: FloatArray) -> FloatArray:
     along = line[np.minimum(n + 2, len(line) - 1)] - line[np.maximum(n - 2, 0)]
     across = np.stack([along[:, 1], -along[:, 0]], 1)
     return across / np.maximum(np.hypot(*across.T), 1e-9)[:, None]
-
-
-def offsets(at: FloatArray, normal: FloatArray, lines: list[FloatArray]) -> FloatArray:
-    """Distance along each normal to the nearest crossing with a line; NaN for none."""
-    offset = np.full(len(at), np.nan)
-    if not lines or not len(at):
-        return offset
-    start = np.concatenate([line[:-1] for line in lines])
-    step = np.concatenate([np.diff(line, axis=0) for line in lines])
-    near = cKDTree(start + step / 2).query_ball_point(at, REACH_PX + 1.5)
-    for n, which in enumerate(near):
-        gap, along = start[which] - at[n], step[which]
-        across = normal[n, 0] * along[:, 1] - normal[n, 1] * along[:, 0]
-        with np.errstate(divide="ignore", invalid="ignore"):
-            t = (gap[:, 0] * along[:, 1] - gap[:, 1] * along[:, 0]) / across
-            s = (gap[:, 0] * normal[n, 1] - gap[:, 1] * normal[n, 0]) / across
-        crossing = t[(s >= -1e-9) & (s <= 1 + 1e-9) & (np.abs(t) <= REACH_PX)]
-        if len(crossing):
-            offset[n] = crossing[np.abs(crossing).argmin()]
-    return offset
 
 
 def true_points(
@@ -183,7 +164,7 @@ def score(
     points, across = np.concatenate(at), np.concatenate(normal)
     if not len(points):
         return
-    offset = offsets(points, across, [wall.position_px for wall in mine])
+    offset = crossing_px(points, across, [wall.position_px for wall in mine], reach_px=REACH_PX)
     row.offset.append(offset)
     row.easy.append(np.concatenate(easy))
     err = np.full(len(offset), np.nan)
