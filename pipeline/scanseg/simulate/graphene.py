@@ -90,9 +90,16 @@ def draw_dirt(
 
 
 def grains_of(speckle: FloatImage, rng: np.random.Generator, *, spacing_px: float) -> FloatImage:
-    """Dirt's grains, from as fine as an atom to three spacings, shape (height, width)."""
+    """Dirt's grains, from as fine as an atom to three spacings, shape (height, width).
+
+    In half of the images they are bright spots with dark between them, as atoms are.
+    """
     grain = spacing_px * rng.uniform(0.25, 0.9)
-    return speckle * granular_field(speckle.shape, rng, grain_px=grain)
+    grains = granular_field(speckle.shape, rng, grain_px=grain)
+    if rng.uniform() < 0.5:
+        grains = np.exp(np.clip(grains, -3.0, 3.0))
+        grains = (grains - grains.mean()) / max(float(grains.std()), 1e-6)
+    return np.asarray(speckle * grains, np.float32)
 
 
 def _punched(columns: Columns, rng: np.random.Generator, silicon: float) -> Columns:

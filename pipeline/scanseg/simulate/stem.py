@@ -238,6 +238,8 @@ def simulate(
     # A smoothing filter or a slow detector blurs columns as it blurs noise: no ratio changes.
     snr = _relief(signal, probe.sigma_px)[pixel] * np.sqrt(np.pi) * probe.sigma_px / noise
     visible = snr >= config.visible_snr * (LONE if scene.sparse else 1.0)
+    if config.defects == "graphene":
+        visible &= _has_company(at, visible, scene.nearest_px) | (snr >= LONE * config.visible_snr)
     visible &= _stands_out(position, peak, probe.sigma_px)[inside]
     visible &= peak[inside] > 2.5 * speckle[pixel]
     truth = at - MARGIN_PX
@@ -394,6 +396,20 @@ def _relief(signal: FloatImage, sigma_px: float) -> FloatImage:
     """
     curvature = ndimage.gaussian_laplace(signal, sigma_px, mode="nearest", truncate=3.0)
     return np.asarray(-2.0 * sigma_px**2 * curvature, np.float32)
+
+
+def _has_company(
+    position: NDArray[np.float64], visible: NDArray[np.bool_], nearest_px: float
+) -> NDArray[np.bool_]:
+    """Whether half of the places round a column show one: silicon is alone where carbon fades."""
+    from scipy.spatial import cKDTree
+
+    if visible.sum() < 2:
+        return np.zeros(len(position), bool)
+    near = cKDTree(position[visible]).query_ball_point(
+        position, 2.2 * nearest_px, return_length=True
+    )
+    return np.asarray(near - visible >= 5)  # of 9 within 2.2 bonds
 
 
 def _surrounded(

@@ -27,6 +27,24 @@ __all__ = ["AtomTask"]
 # noise, photographs and pictures of other instruments more than with the outermost hundredth.
 FAMILIAR_PERCENTILES = (2.0, 98.0)
 
+# What a card says of the classes; F1 of a class counts finds of that class alone.
+_CLASSES = {
+    "column": "",
+    "species": """
+
+**Classes.** A column is what is written on it in the simulation. A vacancy is the middle of the gap
+that one missing atom leaves, or two side by side (5-8-5); it is no column, has a position and is
+not fitted. Larger holes are background. Class accuracy is over columns that were found.""",
+    "sublattice": """
+
+**Classes.** The kinds of columns of a crystal in the order of their strength in the image: the
+first that has less than 0.8 of the one before it is light, and so is every weaker one. Where no
+kind is so much weaker (metals, GaAs, CdTe) all are heavy. A substituted column, or one that lacks
+atoms, belongs where its own strength is; within 10 % of the border it is neither. So in HAADF of
+SrTiO3 Sr is heavy and Ti-O light, in ABF Sr and Ti-O are heavy and O is light, in MoSe2 Se2 is
+heavy. Class accuracy is over columns that were found.""",
+}
+
 
 class AtomTask:
     """See ``scanseg.train.task.Task``."""
@@ -90,4 +108,4 @@ the mean of the surroundings ({recipe.normalisation.window_px:g} px, Gaussian) a
 deviation above it. Columns are bright in it: images in which they are dark are turned over first.
 F1 counts visible columns within a quarter of the spacing. Columns closer than about 2.2 times
 their width are one peak to it. Contamination, amorphous material and holes are background by
-intention."""
+intention.{_CLASSES[recipe.labels.truth]}"""
