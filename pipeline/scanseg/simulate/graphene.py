@@ -64,7 +64,7 @@ def damaged_sheet(columns: Columns, rng: np.random.Generator) -> Columns:
         )  # fmt: skip
         columns = _without_crowding(join(doped, columns.select(~carbon)))
     if rng.uniform() < 0.7:
-        columns = _with_vacancies(columns, rng, n=int(rng.integers(1, 17)))
+        columns = _with_vacancies(columns, rng, n=int(rng.integers(1, 33)))
     return displace(columns, rng, rms_nm=BOND_NM * rng.uniform(0.0, 0.04))
 
 
