@@ -3,7 +3,7 @@ import pytest
 
 from scanseg.micrograph import Micrograph, Signal
 from scanseg.walls import trace_lines, trace_skeleton
-from scanseg.walls.reversal import reversal_log_odds
+from scanseg.walls.reversal import agreement, reversal_log_odds
 from scanseg.walls.settings import WallTracing
 
 SHAPE = (60, 90)
@@ -64,3 +64,23 @@ def test_the_phase_decides_where_the_network_does_not(phase_weight, classes):
     walls, _ = trace_lines(probability, scan_of(response), config=config)
     by_place = sorted(walls, key=lambda wall: wall.position_px[0, 1])
     assert tuple(wall.main_class for wall in by_place) == classes
+
+
+def test_flips_that_contradict_a_sure_network_count_for_nothing():
+    """Lateral response turns over at ferroelastic walls as well."""
+    response, skeleton = two_walls()
+    wide = skeleton | np.roll(skeleton, 1, axis=1) | np.roll(skeleton, -1, axis=1)
+    probability = np.stack([~wide, 0.05 * wide, 0.95 * wide]).astype(np.float32)
+    walls, _ = trace_lines(probability, scan_of(np.abs(response) + 0j))
+    assert {wall.main_class for wall in walls} == {2}
+    # The network is sure of both; the phase flips at one of them, by far more than noise would.
+    walls, _ = trace_lines(probability, scan_of(response))
+    assert {wall.main_class for wall in walls} == {2}
+
+
+def test_agreement_is_the_share_of_flips_at_reversals_less_that_at_twins():
+    sure, flip = np.full(5000, 5.0), np.full(5000, 3.0)
+    assert agreement([sure, -sure], [flip, -flip]) > 0.99
+    assert agreement([sure, -sure], [flip, flip]) < 0.02
+    assert agreement([sure, -sure], [-flip, -flip]) < 0.02
+    assert agreement([], []) == 1.0

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from scanseg.micrograph import Mask, Micrograph, Signal
 from scanseg.walls.joint import fit_walls
-from scanseg.walls.lines import WallLine, normals, sampled
+from scanseg.walls.lines import WallLine, joined, normals, parted, sampled
 from scanseg.walls.profile import ProfileFit, Shape, fit_profiles
 
 __all__ = ["Measurement", "measure_walls", "measured_response"]
@@ -79,15 +79,12 @@ def measure_walls(
             for fit in fits
         )  # fmt: skip
     # One channel alone is no linear sum of walls: each profile is fitted by itself.
-    measurements = []
-    for line in lines:
-        normal = normals(line.position_px, closed=line.closed)
-        fit = _fit(
-            line, normal, response, skeleton,
-            half_width_px=half_width_px, reach_px=reach_px, largest_shift_px=largest_shift_px,
-        )  # fmt: skip
-        measurements.append(_measurement(line, normal, fit))
-    return tuple(measurements)
+    normal = [normals(line.position_px, closed=line.closed) for line in lines]
+    fits = _fit(
+        lines, normal, response, skeleton,
+        half_width_px=half_width_px, reach_px=reach_px, largest_shift_px=largest_shift_px,
+    )  # fmt: skip
+    return tuple(map(_measurement, lines, normal, fits))
 
 
 def _measurement(line: WallLine, normal: NDArray[np.float64], fit: ProfileFit) -> Measurement:
@@ -135,17 +132,20 @@ def measured_response(scan: Mapping[Signal, Micrograph]) -> NDArray[np.complex12
 
 
 def _fit(
-    line: WallLine, normal: NDArray[np.float64], response: NDArray[np.complex128], skeleton: Mask,
-    *, half_width_px: float, reach_px: float, largest_shift_px: float,
-) -> ProfileFit:  # fmt: skip
-    at, n_steps = line.position_px, int(reach_px)
-    position = np.arange(-n_steps, n_steps + 1, dtype=float)
+    lines: Sequence[WallLine], normal_of: Sequence[NDArray[np.float64]],
+    response: NDArray[np.complex128], skeleton: Mask, *, half_width_px: float, reach_px: float,
+    largest_shift_px: float,
+) -> list[ProfileFit]:  # fmt: skip
+    """Fits of the profiles of each line, those of all lines in one call."""
+    at, _, length = joined([line.position_px for line in lines])
+    normal, _, _ = joined(normal_of)
+    position = np.arange(-int(reach_px), int(reach_px) + 1, dtype=float)
     weight = _free_reach(at, normal, skeleton, position)
     profile = sampled(response, at[:, None] + normal[:, None] * position[:, None])
     weight *= np.isfinite(profile)
     profile = np.where(weight > 0, profile, 0)
     found = {name: np.full(len(at), np.nan) for name in ProfileFit.__slots__}
-    ferroelastic = line.class_index > 1
+    ferroelastic = np.concatenate([np.empty(0, int), *(line.class_index for line in lines)]) > 1
     # A reversal is a step of the complex response, and a line in its amplitude alone.
     reversal: Shape = "step" if np.iscomplexobj(profile) else "line"
     for which, shape in ((~ferroelastic, reversal), (ferroelastic, "both")):
@@ -156,7 +156,8 @@ def _fit(
             )  # fmt: skip
             for name, values in found.items():
                 values[which] = getattr(fit, name)
-    return ProfileFit(**found)
+    columns = zip(*(parted(values, length) for values in found.values()), strict=True)
+    return [ProfileFit(**dict(zip(found, each, strict=True))) for each in columns]
 
 
 def _free_reach(

@@ -66,7 +66,7 @@ def fit_profiles(
     shape: Shape,
     largest_shift_px: float = 2.0,
 ) -> ProfileFit:
-    """Fit a wall to each of N profiles of M samples (Gauss-Newton, all at once).
+    """Fit a wall to each of N profiles of M samples (Gauss-Newton).
 
     Parameters
     ----------
@@ -83,26 +83,25 @@ def fit_profiles(
     largest_shift_px
         Fits that move farther have caught another wall, and fail.
     """
-    n = len(profile)
+    from scanseg.walls._fits import N_NUMBERS, fit_each
+
     # Amplitudes come in metres as in picometres; the fit regularises in units of their own size.
     size = np.sqrt((weight * np.abs(profile) ** 2).sum(1) / np.maximum(weight.sum(1), 1.0))
-    profile = profile / np.maximum(size, np.finfo(float).tiny)[:, None]
-    centre, log_width = np.zeros(n), np.full(n, np.log(half_width_px))
-    for _ in range(N_ROUNDS):
-        slopes, residual, model = _linearised(
-            profile, position_px, weight, centre, log_width, shape
-        )
-        step, _ = _solved(slopes, residual)
-        centre = np.clip(centre + np.clip(step[:, 0], -0.7, 0.7), -5.0, 5.0)
-        log_width = np.clip(log_width + np.clip(step[:, 1], -0.4, 0.4), np.log(0.4), np.log(20.0))
-    slopes, residual, model = _linearised(profile, position_px, weight, centre, log_width, shape)
-    _, covariance = _solved(slopes, residual)
-    n_spare = (1 + _is_complex(profile)) * weight.sum(1) - slopes.shape[2]
-    n_free = np.maximum(n_spare, 1.0)
-    misfit = (residual**2).sum(1) / n_free
+    scaled = profile / np.maximum(size, np.finfo(float).tiny)[:, None]
+    found = np.empty((len(profile), N_NUMBERS))
+    fit_each(
+        np.ascontiguousarray(scaled, np.complex128), np.ascontiguousarray(weight, np.float64),
+        np.asarray(position_px, np.float64), float(np.log(half_width_px)), N_ROUNDS,
+        shape != "line", shape != "step", found,
+    )  # fmt: skip
+    centre, log_width, centre_information, width_information, left, dip = found.T
+    n_shapes = 3 if shape == "both" else 2
+    n_parts = 2 if np.iscomplexobj(profile) else 1
+    n_spare = n_parts * (weight.sum(1) - n_shapes) - 2
+    misfit = left / np.maximum(n_spare, 1.0)
     variance = INTERPOLATED_VARIANCE * misfit
-    centre_err = np.sqrt(np.maximum(variance * covariance[:, 0, 0], 0))
-    width_err = np.exp(log_width) * np.sqrt(np.maximum(variance * covariance[:, 1, 1], 0))
+    centre_err = np.sqrt(variance / np.maximum(centre_information, 1e-12))
+    width_err = np.exp(log_width) * np.sqrt(variance / np.maximum(width_information, 1e-12))
     good = (np.abs(centre) <= largest_shift_px) & (centre_err < 1.0) & (centre_err > 0)
     # As many parameters as samples pass through all of them, with error bars of 0.
     good &= n_spare >= FEWEST_SPARE
@@ -111,69 +110,5 @@ def fit_profiles(
         return np.where(good, values, np.nan)
 
     return ProfileFit(
-        kept(centre), kept(centre_err), kept(np.exp(log_width)), kept(width_err),
-        kept(_dip(model, weight)), misfit,
-    )  # fmt: skip
-
-
-def _linearised(
-    profile: NDArray[np.complex128], position: NDArray[np.float64], weight: NDArray[np.float64],
-    centre: NDArray[np.float64], log_width: NDArray[np.float64], shape: Shape,
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.complex128]]:  # fmt: skip
-    """Slopes (N, R, P), residuals (N, R) and the model (N, M) at given centres and widths.
-
-    The coefficients c are linear: they are solved for exactly in each round, and stay among the
-    P parameters so that errors of centre and width allow for them. R counts real numbers.
-    """
-    width = np.exp(log_width)[:, None]
-    u = (position - centre[:, None]) / width
-    step, line = np.tanh(u), 1.0 / np.cosh(np.clip(u, -30, 30)) ** 2
-    shapes = {"step": [step], "line": [line], "both": [step, line]}[shape]
-    basis = np.stack([np.ones_like(u), *shapes], 2)  # (N, M, 2 or 3)
-    weighted = basis * weight[..., None]
-    normal = np.einsum("nmb,nmc->nbc", weighted, basis) + 1e-9 * np.eye(basis.shape[2])
-    coefficient = np.linalg.solve(normal, np.einsum("nmb,nm->nb", weighted, profile)[..., None])
-    coefficient = coefficient[..., 0]
-    model = np.einsum("nmb,nb->nm", basis, coefficient)
-    bent = -2 * line * step
-    along = coefficient[:, 1, None] * (bent if shape == "line" else line)  # d model / du
-    if shape == "both":
-        along = along + coefficient[:, 2, None] * bent
-    by_centre, by_log_width = -along / width, -along * u
-    if not _is_complex(profile):
-        slopes = np.concatenate([by_centre[..., None], by_log_width[..., None], basis], 2)
-        return slopes * weight[..., None], (profile - model) * weight, model
-    zero = np.zeros_like(basis)
-    real = np.concatenate([by_centre.real[..., None], by_log_width.real[..., None], basis, zero], 2)
-    imaginary = np.concatenate(
-        [by_centre.imag[..., None], by_log_width.imag[..., None], zero, basis], 2
+        kept(centre), kept(centre_err), kept(np.exp(log_width)), kept(width_err), kept(dip), misfit
     )
-    residual = (profile - model) * weight
-    slopes = np.concatenate([real * weight[..., None], imaginary * weight[..., None]], 1)
-    return slopes, np.concatenate([residual.real, residual.imag], 1), model
-
-
-def _solved(
-    slopes: NDArray[np.float64], residual: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Gauss-Newton steps (N, P), and inverse normal matrices (N, P, P)."""
-    normal = np.einsum("nrp,nrq->npq", slopes, slopes, optimize=True)
-    scale = np.trace(normal, axis1=1, axis2=2)[:, None, None]
-    inverse = np.linalg.inv(normal + (1e-9 * scale + 1e-12) * np.eye(normal.shape[1]))
-    towards = np.einsum("nrp,nr->np", slopes, residual)
-    return np.einsum("npq,nq->np", inverse, towards), inverse
-
-
-def _dip(model: NDArray[np.complex128], weight: NDArray[np.float64]) -> NDArray[np.float64]:
-    amplitude = np.where(weight > 0, np.abs(model), np.nan)
-    with np.errstate(invalid="ignore"):
-        lowest = np.fmin.reduce(amplitude, axis=1)
-    first = np.argmax(weight > 0, axis=1)
-    last = weight.shape[1] - 1 - np.argmax(weight[:, ::-1] > 0, axis=1)
-    rows = np.arange(len(model))
-    sides = (amplitude[rows, first] + amplitude[rows, last]) / 2
-    return np.asarray(lowest / np.maximum(sides, 1e-12))
-
-
-def _is_complex(profile: NDArray[np.complex128]) -> bool:
-    return bool(np.iscomplexobj(profile))

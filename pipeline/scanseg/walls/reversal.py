@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,7 @@ from scanseg.walls.graph import WallGraph
 from scanseg.walls.lines import joined, parted
 from scanseg.walls.polarity import signed_response
 
-__all__ = ["reversal_log_odds"]
+__all__ = ["agreement", "reversal_log_odds"]
 
 # Nearer the tip mixes both sides, farther away is another domain.
 SAMPLED_PX = (2.0, 3.0, 4.0, 5.0)
@@ -24,6 +24,8 @@ NORMAL_SPAN = 3
 # A side counts as so many standard deviations from 0 at most: a background of the instrument, which
 # moves the zero, is no noise.
 MOST_SIGMAS = 3.0
+# Until so many pixels of a class say otherwise, flips are taken to agree.
+PRIOR_PX = 50.0
 
 
 def reversal_log_odds(
@@ -65,6 +67,33 @@ def reversal_log_odds(
     turned = -np.sign(sides[:, 0] * sides[:, 1])
     log_odds = turned * np.minimum(np.abs(sides).min(1), MOST_SIGMAS)
     return tuple(parted(log_odds, length))
+
+
+def agreement(
+    network: Sequence[NDArray[np.float64]], measured: Sequence[NDArray[np.float64]]
+) -> float:
+    """How well flips of the phase agree with what the network is sure of, at most 1.
+
+    Parameters
+    ----------
+    network, measured
+        Log odds of ferroelectric walls, of every pixel of every branch.
+
+    Returns
+    -------
+    agreement
+        Share of flips among ferroelectric walls, less that among ferroelastic ones; pixels count as
+        much as the network is sure of their class.
+    """
+    if not network:
+        return 1.0
+    sure, evidence = np.tanh(np.concatenate(network) / 2), np.concatenate(measured)
+    known = np.minimum(np.abs(evidence), 1.0)
+    flips = known * (evidence > 0)
+    reversal, twin = np.maximum(sure, 0.0), np.maximum(-sure, 0.0)
+    right = (reversal @ flips + PRIOR_PX) / (reversal @ known + PRIOR_PX)
+    wrong = (twin @ flips) / (twin @ known + PRIOR_PX)
+    return float(right - wrong)
 
 
 def _noise(signed: FloatImage, measured: Mask) -> float:
