@@ -63,8 +63,8 @@ def test_a_vacancy_lies_where_atoms_are_missing(sheet):
         atoms = found.position_nm[found.species != VACANCY]
         if not len(gaps):
             continue
-        # In the middle of one site, or of two, but for displacements.
-        assert whole.query(gaps)[0].max() < BOND_NM / 2 + 0.02
+        # In the middle of one site, or of two, but for displacements and beside turned bonds.
+        assert whole.query(gaps)[0].max() < BOND_NM / 2 + 0.05
         assert cKDTree(atoms).query(gaps)[0].min() > 0.08
         if len(gaps) > 1:
             assert nearest_distance(gaps).min() > 0.4
