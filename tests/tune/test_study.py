@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from scanseg.errors import ConfigError, ScansegError
+from scanseg.tune.journal import open_journal
 from scanseg.tune.space import SearchSpace
-from scanseg.tune.study import Tuning, open_journal, run_study
+from scanseg.tune.study import Tuning, run_study
 
 SPACE = SearchSpace.from_settings(
     {"search": {"a.x": {"low": -1.0, "high": 1.0}, "n": {"low": 0, "high": 4}, "kind": ["u", "v"]}}

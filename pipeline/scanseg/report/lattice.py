@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scanseg.micrograph import Micrograph
+from scanseg.report.arrows import draw_arrows
 from scanseg.report.image_axes import (
     WIDTH_IN,
     head_legend,
@@ -25,7 +26,6 @@ from scanseg.report.image_axes import (
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
-    from matplotlib.colors import Colormap
     from matplotlib.figure import Figure
 
     from scanseg.lattice.intensity import IntensityGroups
@@ -50,9 +50,6 @@ __all__ = [
 SITE_COLOURS = ("#ff5a5f", "#3ec6ff", "#ffd23f", "#7bed8d", "#d78bff", "#ff9f43", "#c9d1d9")
 GRAIN_COLOURS = ("#ff5a5f", "#3ec6ff", "#ffd23f", "#7bed8d", "#d78bff", "#ff9f43", "#9aa5ff")
 COUNT_COLOURS = {3: "#c084fc", 4: "#ff9f43", 5: "#ff5a5f", 6: "#8da0b3", 7: "#3ec6ff", 8: "#7bed8d"}
-# Right, up, left and down again: sky blue, yellow, vermilion, purple (Okabe and Ito), whose
-# neighbours differ in brightness too.
-DIRECTION_COLOURS = ("#56b4e9", "#f0e442", "#e8601c", "#cc79a7", "#56b4e9")
 OFF_SITE_COLOUR = "#ff3df2"
 DEFECTS = {
     "empty site": {"marker": "s", "edgecolors": "#f0e442"},
@@ -60,7 +57,7 @@ DEFECTS = {
     "darker": {"marker": "v", "edgecolors": "#3ec6ff"},
 }
 FEWEST, MOST = 2, 8  # neighbours that have a colour of their own
-ARROWS_IN = 0.5  # height of the strip above arrows, for their key
+HEAD_IN = 0.5  # height of the strip above an image, for a bar of colours
 STRAIN_NAMES = ("exx", "eyy", "exy", "rotation_deg")
 STRAIN_TITLES = {
     "exx": r"$\varepsilon_{xx}$ (%)",
@@ -230,7 +227,7 @@ def draw_displacements(
         Arrows are so many times as long as the displacements; by default as much as there is room.
     """
     own = indexed.atoms[indexed.atoms["grain"] >= 0]
-    return _draw_arrows(image, own, magnify, "from the mean lattice")
+    return draw_arrows(image, own, magnify, "from the mean lattice")
 
 
 def draw_polarisation(
@@ -250,7 +247,7 @@ def draw_polarisation(
     label
         What the displacements are against.
     """
-    return _draw_arrows(image, displacements, magnify, label)
+    return draw_arrows(image, displacements, magnify, label)
 
 
 def draw_dumbbells(image: Micrograph, dumbbells: pd.DataFrame) -> Figure:
@@ -265,7 +262,7 @@ def draw_dumbbells(image: Micrograph, dumbbells: pd.DataFrame) -> Figure:
     """
     from matplotlib.collections import LineCollection
 
-    figure, axes = image_figure(image, head_in=ARROWS_IN)
+    figure, axes = image_figure(image, head_in=HEAD_IN)
     calibrated = bool(dumbbells["length_pm"].notna().any())
     values = dumbbells["length_pm" if calibrated else "length_px"].to_numpy(float)
     turn = np.deg2rad(dumbbells["direction_deg"].to_numpy(float))
@@ -431,56 +428,10 @@ def _draw_cell(axes: Axes, indexed: IndexedAtoms, grain: int) -> None:
                   path_effects=outlined())  # fmt: skip
 
 
-def _draw_arrows(
-    image: Micrograph, table: pd.DataFrame, magnify: float | None, label: str
-) -> Figure:
-    """Arrows (dy_px, dx_px) at (y_px, x_px), with a wheel of directions and a key of length."""
-    figure, axes = image_figure(image, head_in=ARROWS_IN)
-    place = table[["y_px", "x_px"]].to_numpy(float)
-    dy, dx = table["dy_px"].to_numpy(float), table["dx_px"].to_numpy(float)
-    spacing, long = _spacing(place), _long(np.hypot(dy, dx))
-    magnify = magnify or _rounded(spacing / long)
-    colours = _cyclic()
-    arrows = axes.quiver(
-        place[:, 1] - 0.5 * magnify * dx, place[:, 0] - 0.5 * magnify * dy, magnify * dx,
-        magnify * dy, np.arctan2(-dy, dx), cmap=colours, clim=(-np.pi, np.pi), angles="xy",
-        scale_units="xy", scale=1, units="xy", width=max(0.11 * spacing, 0.0035 * image.shape[1]),
-        headwidth=3, headlength=3.2, headaxislength=2.8, pivot="tail", ec="black", lw=0.3,
-    )  # fmt: skip
-    nm = image.pixel_size_nm
-    pm_per_px = 1000 * nm[1] if nm else 1.0
-    key = _rounded(long * pm_per_px)
-    axes.quiverkey(
-        arrows, 1 - 1.2 / WIDTH_IN, 1 + 0.5 * ARROWS_IN / _height_in(figure),
-        magnify * key / pm_per_px, f"{key:g} {'pm' if nm else 'px'}", labelpos="E", color="black",
-        fontproperties={"size": 9}, labelsep=0.06,
-    )  # fmt: skip
-    axes.text(
-        0.006, 1 + 0.5 * ARROWS_IN / _height_in(figure), f"displacement {label}, x {magnify:g}",
-        transform=axes.transAxes, fontsize=9, va="center",
-    )  # fmt: skip
-    side = ARROWS_IN - 0.04
-    across, down = side / figure.get_figwidth(), side / figure.get_figheight()
-    wheel: Any = figure.add_axes(
-        (0.995 - across, 1 - down - 0.02 / figure.get_figheight(), across, down),
-        projection="polar",
-    )
-    angle = np.linspace(-np.pi, np.pi, 121)
-    wheel.pcolormesh(angle, [0.45, 1], 0.5 * (angle[None, :-1] + angle[None, 1:]), cmap=colours,
-                     vmin=-np.pi, vmax=np.pi)  # fmt: skip
-    wheel.set_axis_off()
-    return figure
-
-
 def _bounded(count: int) -> str:
     if count in (FEWEST, MOST):
         return f"{'≤' if count == FEWEST else '≥'} {count}"
     return str(count)
-
-
-def _height_in(figure: Figure) -> float:
-    """Of the image below the strip."""
-    return float(figure.get_figheight()) - ARROWS_IN
 
 
 def _head_bar(figure: Figure, drawn: Any, label: str) -> None:
@@ -490,32 +441,6 @@ def _head_bar(figure: Figure, drawn: Any, label: str) -> None:
     figure.colorbar(drawn, cax=axes, orientation="horizontal")
     axes.tick_params(labelsize=8, pad=1, length=2)
     figure.text(0.61, 1 - 0.14 / height, label, fontsize=9, ha="right", va="center")
-
-
-def _cyclic() -> Colormap:
-    from matplotlib.colors import LinearSegmentedColormap
-
-    # Angles run from -180 degrees, which is left.
-    right, up, left, down, _ = DIRECTION_COLOURS
-    return LinearSegmentedColormap.from_list("directions", [left, down, right, up, left])
-
-
-def _spacing(place: NDArray[np.float64]) -> float:
-    """Median distance of nearest places; of fewer than two, 10 px."""
-    from scipy.spatial import cKDTree
-
-    return float(np.median(cKDTree(place).query(place, k=2)[0][:, 1])) if len(place) > 1 else 10.0
-
-
-def _long(length: NDArray[np.float64]) -> float:
-    """What four of five lengths stay within: strays and interfaces are not to shorten the rest."""
-    return max(float(np.percentile(length, 80)), 1e-9) if len(length) else 1.0
-
-
-def _rounded(value: float) -> float:
-    """1, 2 or 5 times a power of ten, not above the value."""
-    power = 10.0 ** np.floor(np.log10(value))
-    return float(max(step * power for step in (1, 2, 5) if step * power <= value * (1 + 1e-9)))
 
 
 def _stretch(image: Micrograph) -> NDArray[np.float64]:

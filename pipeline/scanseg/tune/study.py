@@ -6,28 +6,31 @@ import hashlib
 import json
 import logging
 import os
-import socket
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-import psutil
 from pydantic import NonNegativeInt, PositiveInt
 
 from scanseg.config import Config
-from scanseg.errors import ConfigError, MachineError, ScansegError
+from scanseg.errors import ConfigError, ScansegError
+from scanseg.tune.journal import (
+    JOURNAL,
+    end_abandoned,
+    need_optuna,
+    open_journal,
+    process_name,
+)
 from scanseg.tune.space import SearchSpace, Values, n_combinations
 
-__all__ = ["JOURNAL", "Objective", "Outcome", "Report", "Tuning", "open_journal", "run_study"]
+__all__ = ["Objective", "Outcome", "Report", "Tuning", "outcome_of", "run_study", "values_of"]
 
 log = logging.getLogger(__name__)
 
-JOURNAL = "study.journal"
 STUDY = "scanseg"
 # Of an earlier study, so many of the best are tried again first.
 BEST_OF_EARLIER = 3
@@ -146,15 +149,15 @@ def run_study(
     ConfigError
         When the folder holds a study of something else.
     """
-    optuna = _optuna()
+    optuna = need_optuna()
     settings = settings or Tuning()
     started = time.monotonic()
     folder.mkdir(parents=True, exist_ok=True)
     with _quiet(optuna):
         study = _join(optuna, folder, _fingerprint(identity, space), space, settings, whole)
-        if study.user_attrs.get("owner") == _process() and settings.search != "grid":
+        if study.user_attrs.get("owner") == process_name() and settings.search != "grid":
             _warm_start(study, space, start, earlier, say)
-        _end_abandoned(optuna, study)
+        end_abandoned(optuna, study)
         wanted = settings.trials
         if settings.search == "grid":
             wanted = min(wanted, n_combinations(space.grid(whole=whole)))
@@ -166,7 +169,7 @@ def run_study(
             if _rank(optuna, study, trial.number) >= wanted:
                 study.stop()
                 raise _Ended("All trials are taken.")
-            trial.set_user_attr("process", _process())
+            trial.set_user_attr("process", process_name())
             values = space.suggest(trial, whole=whole)
             score = objective(
                 values, _reporter(optuna, trial, settings, deadline_passed), trial.number
@@ -209,29 +212,6 @@ def values_of(trial: Any, space: SearchSpace) -> dict[str, Any]:
     }
 
 
-def open_journal(path: Path) -> Any:
-    """Storage of a study in a file that several processes may write to.
-
-    Parameters
-    ----------
-    path
-        The file, or the folder of a study.
-    """
-    optuna = _optuna()
-    journal = path / JOURNAL if path.is_dir() else path
-    return optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(str(journal)))
-
-
-def _optuna() -> Any:
-    if find_spec("optuna") is None:
-        raise MachineError(
-            "Optuna, which searches, is not installed.", hint="pip install 'scanseg[tune]'"
-        )
-    import optuna
-
-    return optuna
-
-
 @contextmanager
 def _quiet(optuna: Any) -> Iterator[None]:
     """Keep Optuna's own log from the screen, and its warnings of what is new in it."""
@@ -262,7 +242,7 @@ def _join(
             storage=storage, study_name=STUDY, direction="maximize", pruner=pruner
         )
         study.set_user_attr("fingerprint", fingerprint)
-        study.set_user_attr("owner", _process())
+        study.set_user_attr("owner", process_name())
         seed = settings.seed
     except optuna.exceptions.DuplicatedStudyError:
         study = optuna.load_study(storage=storage, study_name=STUDY, pruner=pruner)
@@ -334,29 +314,6 @@ def _best_of(path: Path, space: SearchSpace) -> list[dict[str, Any]]:
     finished = [each for each in study.trials if each.state.name == "COMPLETE"]
     best = sorted(finished, key=lambda trial: -trial.value)[:BEST_OF_EARLIER]
     return [values_of(trial, space) for trial in best]
-
-
-def _end_abandoned(optuna: Any, study: Any) -> None:
-    """Trials whose process on this machine is gone count as failed, so that others take them."""
-    for trial in study.get_trials(states=(optuna.trial.TrialState.RUNNING,)):
-        process = trial.user_attrs.get("process")
-        if process and _is_gone(process):
-            study.tell(trial.number, state=optuna.trial.TrialState.FAIL)
-
-
-def _process() -> str:
-    """A name of the process like that of no other on any machine that shares the folder."""
-    return f"{socket.gethostname()} {os.getpid()} {psutil.Process().create_time():.2f}"
-
-
-def _is_gone(process: str) -> bool:
-    host, pid, created = process.rsplit(" ", 2)
-    if host != socket.gethostname():
-        return False
-    try:
-        return abs(psutil.Process(int(pid)).create_time() - float(created)) > 1
-    except psutil.NoSuchProcess:
-        return True
 
 
 def _reporter(
