@@ -80,11 +80,11 @@ def measure_walls(
         )  # fmt: skip
     # One channel alone is no linear sum of walls: each profile is fitted by itself.
     normal = [normals(line.position_px, closed=line.closed) for line in lines]
-    fits = _fit(
+    profiles = _fit(
         lines, normal, response, skeleton,
         half_width_px=half_width_px, reach_px=reach_px, largest_shift_px=largest_shift_px,
     )  # fmt: skip
-    return tuple(map(_measurement, lines, normal, fits))
+    return tuple(map(_measurement, lines, normal, profiles))
 
 
 def _measurement(line: WallLine, normal: NDArray[np.float64], fit: ProfileFit) -> Measurement:
