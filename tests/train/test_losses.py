@@ -168,7 +168,7 @@ def test_deep_supervision_reaches_the_side_outputs(weight):
         module.network.fuse.weight.zero_()
     image = torch.randn(2, 6, 24, 32)
     class_map = torch.randint(0, 3, (2, 24, 32))
-    loss = module._loss(image, class_map)
+    loss = module.loss_of(image, class_map)
     loss.backward()
     for side in module.network.sides:
         assert bool(side[0].weight.grad.any()) == (weight > 0)
@@ -185,4 +185,6 @@ def test_deep_supervision_leaves_networks_without_sides_alone(batch):
     )
     module = SegmentationModule(recipe, [])
     image = torch.randn(2, 6, 20, 28)
-    torch.testing.assert_close(module._loss(image, batch[1]), module.loss(module(image), batch[1]))
+    torch.testing.assert_close(
+        module.loss_of(image, batch[1]), module.loss(module(image), batch[1])
+    )

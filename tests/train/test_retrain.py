@@ -15,7 +15,8 @@ from scanseg.train.held_out import LabelledScore
 from scanseg.train.labelled_check import check_labelled
 from scanseg.train.origin import left_out, origin_of
 from scanseg.train.recalibrate import network_of
-from scanseg.train.replay import Replay
+from scanseg.train.recall import widened
+from scanseg.train.replay import Makeup, Replay
 from scanseg.train.retrain import recipe_of_model, retrain
 from scanseg.train.retrain_settings import Retraining
 from scanseg.train.task import task_of
@@ -136,18 +137,42 @@ def test_a_model_that_is_not_better_does_not_replace_the_old_one(
     assert any("Nothing was held out" in text for text in result.remarks)
 
 
-def test_part_of_every_batch_is_simulated(base, data, tiny_recipe):
-    task = task_of(read_recipe(tiny_recipe))
+def test_every_batch_has_its_kinds_in_their_order(base, data, tiny_recipe):
+    recipe = read_recipe(tiny_recipe, overrides=("batch=4",))
+    task = task_of(recipe)
     view = task.view(data.images[0], base, None)
-    simulated = task.patches(range(40))
-    replay = Replay([view], simulated, batch=4, replayed=0.5, n_examples=40, seed=1)
-    for number, twin in ((0, 0), (1, 1), (4, 2), (5, 3)):
-        assert torch.equal(replay[number][0], simulated[twin][0])
-    for number in (2, 3, 6):
+    simulated, recalled = task.patches(range(40)), task_of(widened(recipe)).patches(range(40, 80))
+    settings = Retraining(replayed=0.25, recalled=0.25, noise=0.25)
+    makeup = Makeup.of(settings, recipe)
+    assert makeup == Makeup(recalled=1, simulated=1, noise=1, labelled=1)
+    replay = Replay([view], simulated, recalled, makeup=makeup, n_examples=40, seed=1)
+    for number, patches, twin in ((0, recalled, 0), (1, simulated, 0), (4, recalled, 1),
+                                  (5, simulated, 1)):  # fmt: skip
+        assert torch.equal(replay[number][0], patches[twin][0])
+    for number in (2, 3, 6, 7):
         image, class_map = replay[number]
         assert image.shape == (1, 64, 64)
-        assert class_map.shape == (64, 64)
+        assert bool(class_map.any()) == (number % 4 == 3)
         assert torch.equal(replay[number][0], image)
+
+
+def test_small_batches_have_room_for_labels(tiny_recipe):
+    recipe = read_recipe(tiny_recipe, overrides=("batch=2",))
+    assert Makeup.of(Retraining(replayed=0.5), recipe).labelled == 1
+
+
+def test_noise_has_the_counts_of_the_image_and_no_columns(base, data, tiny_recipe):
+    view = task_of(read_recipe(tiny_recipe)).view(data.images[0], base, None)
+    for seed in range(8):
+        image, class_map = view.noise(np.random.default_rng(seed))
+        assert not class_map.any()
+        field = image[0] - image[0].mean()
+        assert field.std() > 0.3
+        # Columns at 8 px of the grid, and noise of 1.8 px at most: nothing repeats after 7 to 9.
+        # 64^2 / 4 independent values leave 0.03 to chance; a crop of the crystal has 0.4.
+        for lag in (7, 8, 9):
+            repeat = (field[lag:] * field[:-lag]).mean() / field.var()
+            assert abs(repeat) < 0.15
 
 
 def test_a_budget_of_no_time_is_refused(base, data, tiny_recipe, tmp_path):

@@ -132,13 +132,13 @@ def test_a_seed_is_a_training(tiny_recipe, tmp_path):
 
 def break_loss(monkeypatch, *steps):
     """The loss of these steps, counted from 1, is no number."""
-    loss = SegmentationModule._loss
+    loss = SegmentationModule.loss_of
 
     def broken(module, image, class_map):
         factor = float("nan") if module.global_step + 1 in steps else 1.0
         return loss(module, image, class_map) * factor
 
-    monkeypatch.setattr(SegmentationModule, "_loss", broken)
+    monkeypatch.setattr(SegmentationModule, "loss_of", broken)
 
 
 @pytest.mark.usefixtures("weights_only")

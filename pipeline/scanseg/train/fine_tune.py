@@ -17,11 +17,11 @@ from scanseg.bundle import Model
 from scanseg.errors import ConfigError
 from scanseg.nets.ensemble import Ensemble
 from scanseg.train.fit import one_thread, quiet_lightning
-from scanseg.train.module import SegmentationModule
 from scanseg.train.precision import trainer_precision
 from scanseg.train.recalibrate import network_of
+from scanseg.train.recall import RecallingModule, widened
 from scanseg.train.recipe import AtomRecipe, Recipe, WallRecipe
-from scanseg.train.replay import Replay
+from scanseg.train.replay import Makeup, Replay
 from scanseg.train.retrain_settings import Retraining
 from scanseg.train.task import Example, LabelledView, task_of
 
@@ -135,7 +135,7 @@ class _Watched(Callback):
 def _module(
     base: Model, recipe: AtomRecipe | WallRecipe, settings: Retraining, member: int, *,
     steps: int | None = None, budget_s: float | None = None,
-) -> SegmentationModule:  # fmt: skip
+) -> RecallingModule:  # fmt: skip
     """What Lightning trains, with the weights of a member."""
     seed = settings.seed + 1000 * member
     seed_everything(seed, verbose=False)
@@ -143,14 +143,20 @@ def _module(
     changed = recipe.model_copy(
         update={"optimisation": optimisation, "steps": steps or settings.steps, "seed": seed}
     )
-    module = SegmentationModule(changed, [], budget_s=budget_s)
-    network = network_of(base, member=member, n_classes=len(recipe.classes))
-    module.network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    old, network = (
+        network_of(base, member=member, n_classes=len(recipe.classes)).to(
+            memory_format=torch.channels_last  # type: ignore[call-overload]
+        )
+        for _ in range(2)
+    )
+    n_recalled = Makeup.of(settings, recipe).recalled
+    module = RecallingModule(changed, old=old, n_recalled=n_recalled, budget_s=budget_s)
+    module.network = network
     return module.train()
 
 
 def _examples(
-    module: SegmentationModule, views: Sequence[LabelledView], settings: Retraining, member: int
+    module: RecallingModule, views: Sequence[LabelledView], settings: Retraining, member: int
 ) -> DataLoader[Example]:
     recipe = module.recipe
     workers = n_workers(recipe)
@@ -169,23 +175,23 @@ def n_workers(recipe: Recipe) -> int:
     return min(recipe.workers, len(given))
 
 
-def _replay(
-    module: SegmentationModule, views: Sequence[LabelledView], settings: Retraining
-) -> Replay:
+def _replay(module: RecallingModule, views: Sequence[LabelledView], settings: Retraining) -> Replay:
     recipe = module.recipe
+    assert isinstance(recipe, AtomRecipe | WallRecipe)
     total = recipe.steps * recipe.batch
     return Replay(
         views,
         task_of(recipe).patches(range(total)),
-        batch=recipe.batch,
-        replayed=settings.replayed,
+        # Other patches than those of the same number that have labels.
+        task_of(widened(recipe)).patches(range(total, 2 * total)),
+        makeup=Makeup.of(settings, recipe),
         n_examples=total,
         seed=recipe.seed,
     )
 
 
 def _seconds_a_step(
-    module: SegmentationModule, views: Sequence[LabelledView], recipe: AtomRecipe | WallRecipe,
+    module: RecallingModule, views: Sequence[LabelledView], recipe: AtomRecipe | WallRecipe,
     settings: Retraining,
 ) -> float:  # fmt: skip
     """Time of a second step; the first compiles and allocates. The module is spoilt by it."""
@@ -201,8 +207,8 @@ def _seconds_a_step(
         drawn_s = time.monotonic() - since
         since = time.monotonic()
         with torch.autocast(device, torch.bfloat16, enabled=bf16):
-            loss = module.loss(module(image.to(device)), class_map.to(device))
-        loss.backward()
+            loss = module.loss_of(image.to(device), class_map.to(device))
+        loss.backward()  # type: ignore[no-untyped-call]
         # Processes of their own draw while the network learns.
         trained_s = time.monotonic() - since
         workers = n_workers(recipe)

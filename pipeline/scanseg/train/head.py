@@ -23,7 +23,7 @@ from scanseg.train.module import learning_rate_factor
 from scanseg.train.precision import trainer_precision
 from scanseg.train.recalibrate import network_of
 from scanseg.train.recipe import AtomRecipe, WallRecipe
-from scanseg.train.replay import Replay
+from scanseg.train.replay import Makeup, Replay
 from scanseg.train.retrain_settings import Retraining
 from scanseg.train.task import Example, LabelledView, task_of
 
@@ -135,10 +135,15 @@ def _kept(
         now = time.monotonic()
         until = now + FEATURES_SHARE * (deadline - now)
     n_crops = max(settings.crops, recipe.batch)
+    simulated = task_of(recipe.model_copy(update={"seed": seed})).patches(range(n_crops))
+    # Only features are kept, not what the old network saw: all that is replayed has labels.
+    labelled = settings.model_copy(
+        update={"recalled": 0.0, "replayed": settings.replayed + settings.recalled}
+    )
     examples: DataLoader[Example] = DataLoader(
         Replay(
-            views, task_of(recipe.model_copy(update={"seed": seed})).patches(range(n_crops)),
-            batch=recipe.batch, replayed=settings.replayed, n_examples=n_crops, seed=seed,
+            views, simulated, simulated, makeup=Makeup.of(labelled, recipe),
+            n_examples=n_crops, seed=seed,
         ),
         batch_size=recipe.batch, num_workers=n_workers(recipe), worker_init_fn=one_thread,
     )  # fmt: skip

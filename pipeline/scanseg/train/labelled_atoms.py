@@ -37,6 +37,9 @@ REGULAR = 0.6
 FARTHEST = 1.5
 # Tries to find a crop that has labels in it.
 TRIES = 10
+# Pixels of the grid over those of the image at which noise is shown. Farther away it is averaged
+# and looks the same again; closer up the search for a sampling does not go.
+NOISE_SCALES = (0.25, 1.8)
 
 
 class LabelledAtoms:
@@ -130,6 +133,27 @@ class LabelledAtoms:
         if rng.uniform() < recipe.mirrored_border:
             image, class_map = mirror_border(image, class_map, rng, deepest_px=32)
         return image[None], class_map
+
+    def noise(self, rng: np.random.Generator) -> tuple[FloatImage, NDArray[np.uint8]]:
+        """Pixels of the image in any order, at any sampling; all of it is background.
+
+        As many counts as there are in the image, and no column. A network that has learned columns
+        that hardly stand out of the noise would see them in it.
+        """
+        recipe, side = self._recipe, self._recipe.patch_px
+        low, high = NOISE_SCALES
+        scale = low * (high / low) ** rng.uniform()
+        length = int(np.ceil(side / scale))
+        values = self.labelled.image.data
+        values = values[np.isfinite(values)]
+        strewn = rng.choice(values, size=(length, length)).astype(np.float32)
+        intensity = replace(
+            measure_range(strewn, recipe.normalisation), dark_columns=self._intensity.dark_columns
+        )
+        grid = Grid((length, length), (side, side))
+        sampled = resample_window(strewn, grid, Window(0, 0, side, side), intensity)
+        image = normalise(sampled, intensity, recipe.normalisation)
+        return image[None], np.zeros((side, side), np.uint8)
 
 
 def view_atoms(

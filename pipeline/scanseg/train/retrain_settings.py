@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import NonNegativeInt, PositiveFloat, PositiveInt, field_validator
+from pydantic import NonNegativeInt, PositiveFloat, PositiveInt, field_validator, model_validator
 
 from scanseg.config import Config
 from scanseg.train.recipe import Share
@@ -24,9 +24,15 @@ class Retraining(Config):
     """Steps, if the budget lasts for them."""
     learning_rate: PositiveFloat = 1e-3
     """Highest learning rate: half of that of a training from the start."""
-    replayed: Share = 0.5
+    replayed: Share = 0.375
     """Part of every batch that is simulated as in the training of the model, so that it forgets
     nothing."""
+    recalled: Share = 0.125
+    """Part of every batch that is simulated at samplings beyond those of the training, where the
+    model is to see what it saw before. Only with ``all``."""
+    noise: Share = 0.125
+    """Part of every batch that shows the noise of the labelled images: their pixels in any order,
+    so that nothing is there. Scans have none."""
     forget: Share = 0.008
     """F1 on simulated images that may be lost. Where a training loses more, the new model gets
     weights between the old and the trained ones; 1 for never."""
@@ -51,3 +57,11 @@ class Retraining(Config):
         if folds == 1:
             raise ValueError("one fold leaves nothing to train on; give 2 or more, or 0")
         return folds
+
+    @model_validator(mode="after")
+    def _room_for_labels(self) -> Retraining:
+        if self.replayed + self.recalled + self.noise > 1:
+            raise ValueError(
+                "replayed, recalled and noise are parts of a batch: give 1 at most together"
+            )
+        return self

@@ -63,6 +63,10 @@ class LabelledView(Protocol):
         """Input and class map to train on, from anywhere, turned as the task allows."""
         ...
 
+    def noise(self, rng: np.random.Generator) -> tuple[FloatImage, NDArray[np.uint8]]:
+        """The same of the image's noise alone, without an object; a crop where it is not known."""
+        ...
+
 
 class Task(Protocol):
     """A kind of object that networks are trained to find."""
