@@ -77,13 +77,13 @@ def scale_bar(
     shape
         (height, width) of the image.
     colour
-        White gets a dark outline.
+        White gets a dark outline, anything else a white one.
     """
     wanted = 0.2 * shape[1] * nm_per_px
     power = 10.0 ** np.floor(np.log10(wanted))
     length = max(step * power for step in (1, 2, 5) if step * power <= wanted)
     left, bottom = 0.03 * shape[1], shape[0] - 0.04 * max(shape[0], 0.3 * shape[1])
-    style: dict[str, Any] = {"path_effects": outlined()} if colour == "white" else {}
+    style: dict[str, Any] = {"path_effects": outlined("black" if colour == "white" else "white")}
     axes.plot([left, left + length / nm_per_px], [bottom, bottom], color=colour, lw=3,
               solid_capstyle="butt", **style)  # fmt: skip
     axes.annotate(
@@ -92,11 +92,11 @@ def scale_bar(
     )  # fmt: skip
 
 
-def outlined() -> Sequence[Any]:
-    """A dark rim, so that white is seen on white."""
+def outlined(rim: str = "black") -> Sequence[Any]:
+    """A rim, so that white is seen on white."""
     from matplotlib import patheffects
 
-    return [patheffects.withStroke(linewidth=2.5, foreground="black", alpha=0.7)]
+    return [patheffects.withStroke(linewidth=2.5, foreground=rim, alpha=0.7)]
 
 
 def map_panels(
