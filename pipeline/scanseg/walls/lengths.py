@@ -26,16 +26,26 @@ def line_length(
     pixel_size
         (y, x).
     """
-    return float(np.hypot(*(np.diff(steadied(line), axis=0) * pixel_size).T).sum())
+    from scanseg.walls._along import length_of
+
+    return float(length_of(steadied(line), *map(float, pixel_size)))
 
 
-def steadied(line: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Points of a line with less of their noise, shape (N, 2); its ends stay where they are."""
+def steadied(line: NDArray[np.float64], *, points: float = SMOOTHING_POINTS) -> NDArray[np.float64]:
+    """Points of a line with less of their noise, shape (N, 2); its ends stay where they are.
+
+    Parameters
+    ----------
+    line
+        (y, x), shape (N, 2).
+    points
+        Standard deviation of the smoothing along the line.
+    """
     from scanseg.walls._along import blur_lines
 
     line = np.ascontiguousarray(line, np.float64)
-    closed = np.array([np.array_equal(line[0], line[-1])])
+    closed = np.array([line[0, 0] == line[-1, 0] and line[0, 1] == line[-1, 1]])
     smooth = np.empty_like(line)
-    only = np.array([0]), np.array([len(line)]), np.array([SMOOTHING_POINTS])
+    only = np.array([0]), np.array([len(line)]), np.array([float(points)])
     blur_lines(line, closed, *only, 2, True, smooth)
     return smooth
