@@ -79,9 +79,13 @@ def read_yaml(path: Path) -> dict[str, Any]:
         content = yaml.load(path.read_text(encoding="utf-8"), SAFE_LOADER)
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         reason = " ".join(str(error).split())  # a parser's takes several lines
-        raise ConfigError(f"{path} cannot be read as YAML: {reason}.") from None
+        raise ConfigError(
+            f"{path} cannot be read as YAML: {reason}.", hint="Check the path and the file."
+        ) from None
     if not isinstance(content, dict):
-        raise ConfigError(f"{path} holds no settings (a YAML mapping).")
+        raise ConfigError(
+            f"{path} holds no settings (a YAML mapping).", hint="Write lines such as: name: value"
+        )
     return content
 
 
@@ -102,7 +106,10 @@ def _apply_override(settings: dict[str, Any], override: str) -> None:
     for group in groups:
         inner = settings.setdefault(group, {})
         if not isinstance(inner, dict):
-            raise ConfigError(f"'{group}' in '{override}' is a value, not a group of settings.")
+            raise ConfigError(
+                f"'{group}' in '{override}' is a value, not a group of settings.",
+                hint=f"Set it as a whole: {group}=value.",
+            )
         settings = inner
     settings[name] = yaml.load(text, SAFE_LOADER)
 

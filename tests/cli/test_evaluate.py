@@ -224,3 +224,23 @@ def test_masks_of_atoms_are_compared_by_pixels(scanseg, tmp_path):
     said = json.loads(stdout)
     assert "atoms" not in said
     assert said["pixels"]["total"]["iou_1"] == pytest.approx(0.5)
+
+
+def test_what_was_asked_for_and_cannot_be_had_is_said(scanseg, tmp_path):
+    found, truth = tmp_path / "found", tmp_path / "truth"
+    _atoms(found / "a_atoms.csv", shift=0.5)
+    _atoms(truth / "a_atoms.csv")
+    for folder in (found, truth):
+        _points(folder / "b_wall_points.csv", [_wall(20.0, 1)], pixel_size_nm=None)
+    code, stdout, stderr = scanseg("evaluate", found, truth, "--counts-per-unit", 1, "--json")
+    assert code == 0
+    assert "not compared with the Cramér-Rao bound" in stderr
+    assert json.loads(stdout)["atoms"]["total"]["rms_over_bound"] is None
+    code, stdout, stderr = scanseg("evaluate", found, truth, "--radius-nm", 5, "--json")
+    assert code == 3  # columns without a pixel size have no distance in nm at all
+    assert "Give the pixel size (--pixel-size-nm)" in json.loads(stdout)["failures"]["a"]
+    assert "Walls are not scored within nm" in stderr
+    code, _, stderr = scanseg(
+        "evaluate", found, truth, "--radius-nm", 5, "--pixel-size-nm", "10,8", "--json"
+    )
+    assert (code, stderr) == (0, "")

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from scanseg.errors import ConfigError
 from scanseg.evaluate import ColumnScore, judge_columns, score_columns
 
 
@@ -53,6 +54,8 @@ def test_a_radius_can_be_given_in_either_unit():
     size = (0.1, 0.01)
     assert score_columns(found, truth, radius_nm=0.19, pixel_size_nm=size).recall == 0
     assert score_columns(found, truth, radius_nm=0.21, pixel_size_nm=size).recall == 1
+    with pytest.raises(ConfigError, match=r"Without a pixel size, 0.21 nm .*--pixel-size-nm"):
+        score_columns(found, truth, radius_nm=0.21)
 
 
 def test_classes_are_compared_where_both_are_known():

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import logging
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["app"]
 
 app = typer.Typer(pretty_exceptions_enable=False, add_completion=False)
+log = logging.getLogger("scanseg.cli")
 
 
 @app.command()
@@ -93,6 +96,8 @@ def evaluate(
         counts_per_unit=counts_per_unit,
         n_thresholds=thresholds,
     )
+    for remark in _not_had(evaluation, radius_nm, counts_per_unit):
+        log.warning(remark)
     document = json.dumps(evaluation.as_dict(), allow_nan=False, indent=1)
     if as_json:
         typer.echo(document)
@@ -107,6 +112,19 @@ def evaluate(
         raise typer.Exit(ExitCode.NOTHING_TO_DO)
     if evaluation.failures or evaluation.without_result:
         raise typer.Exit(ExitCode.SOME_FAILED)
+
+
+def _not_had(
+    evaluation: Evaluation, radius_nm: list[float] | None, counts_per_unit: float | None
+) -> Iterator[str]:
+    """What was asked for and the files do not allow, a sentence each."""
+    if radius_nm and evaluation.walls and not evaluation.walls[""].every.at_nm:
+        yield "Walls are not scored within nm, since no pixel size is known; see --pixel-size-nm."
+    if counts_per_unit and evaluation.columns and not evaluation.total_columns.n_bounded:
+        yield (
+            "Positions are not compared with the Cramér-Rao bound: that takes a table with the "
+            "columns amplitude, sigma_px and background, as scanseg predict writes it."
+        )
 
 
 def _show(evaluation: Evaluation) -> None:

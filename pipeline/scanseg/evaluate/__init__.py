@@ -35,7 +35,8 @@ from scanseg.evaluate.topology import (
     nodes_of,
     score_nodes,
 )
-from scanseg.evaluate.walls import ClassScore, WallScan, WallScores, WallScoring, score_walls
+from scanseg.evaluate.wall_scores import ClassScore, WallScores
+from scanseg.evaluate.walls import WallScan, WallScoring, score_walls
 
 __all__ = [
     "Calibration",

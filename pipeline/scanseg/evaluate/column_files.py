@@ -43,11 +43,6 @@ def score_column_files(
 
     found_table, truth_table = column_tables(found, truth)
     size = pixel_size_nm or pixel_size_of(truth_table) or pixel_size_of(found_table)
-    if radius_nm is not None and size is None:
-        raise ConfigError(
-            f"No pixel size of {found.name} is known, so {radius_nm:g} nm is no distance in it.",
-            hint="Give --pixel-size-nm, or a radius in pixels.",
-        )
     frames = sorted(set(truth_table["frame"])) or [0]
     return sum(
         (

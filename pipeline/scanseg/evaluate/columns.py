@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from scanseg.errors import ConfigError
+from scanseg.evaluate.figures import finite_or_none
 from scanseg.evaluate.local_bound import NEEDED, column_bounds_px
 from scanseg.evaluate.matching import Matches, match_positions
 
@@ -130,7 +132,7 @@ class ColumnScore:
             "class_accuracy": self.class_accuracy,
             "rms_over_bound": self.rms_over_bound,
         }
-        known = {key: value if math.isfinite(value) else None for key, value in figures.items()}
+        known = {key: finite_or_none(value) for key, value in figures.items()}
         pairs = sorted(self.classes.items())
         confusion = [{"true": true, "found": found, "n": n} for (true, found), n in pairs]
         return known | ({"classes": confusion} if confusion else {})
@@ -157,7 +159,7 @@ class JudgedColumns:
 
     @property
     def missed_index(self) -> NDArray[np.int64]:
-        """True columns that were not found."""
+        """True columns that were not found, shape (number of them,)."""
         return np.setdiff1d(np.arange(len(self.true_px)), self.matches.truth_index)
 
 
@@ -189,6 +191,11 @@ def score_columns(
     counts_per_unit
         Electrons counted for one unit of the image: with it, and the fit's ``amplitude``,
         ``sigma_px`` and ``background``, offsets are compared with the Cramér–Rao bound.
+
+    Raises
+    ------
+    ConfigError
+        When a radius in nm meets no pixel size.
     """
     judged = judge_columns(
         found, truth, shape=shape, pixel_size_nm=pixel_size_nm, radius_px=radius_px,
@@ -288,7 +295,12 @@ def _metric(
     """What positions are multiplied by before they are matched, and the radius in that unit."""
     from scipy.spatial import cKDTree
 
-    if radius_nm is not None and pixel_size_nm is not None:
+    if radius_nm is not None:
+        if pixel_size_nm is None:
+            raise ConfigError(
+                f"Without a pixel size, {radius_nm:g} nm is no distance in an image.",
+                hint="Give the pixel size (--pixel-size-nm), or a radius in pixels.",
+            )
         return np.asarray(pixel_size_nm, float), radius_nm
     if radius_px is not None:
         return np.ones(2), radius_px

@@ -18,7 +18,8 @@ from scanseg.evaluate.pixels import PixelScore, score_pixels
 from scanseg.evaluate.results import ImageResults, Pairing
 from scanseg.evaluate.skeletons import SkeletonScore
 from scanseg.evaluate.wall_files import read_class_maps, read_wall_scans
-from scanseg.evaluate.walls import ClassScore, WallScan, WallScores, WallScoring, score_walls
+from scanseg.evaluate.wall_scores import ClassScore, WallScores
+from scanseg.evaluate.walls import WallScan, WallScoring, score_walls
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -27,8 +27,8 @@ def position_error_px(
     Returns
     -------
     offset_px
-        One number a pixel of true length; NaN where nothing was found. Positive to the right of
-        the direction of the true wall, seen with y downward.
+        One number a pixel of true length, shape (N,); NaN where nothing was found. Positive to the
+        right of the direction of the true wall, seen with y downward.
     """
     at, normal = _posts(truth)
     return _offset_along(at, normal, found, reach_px)
@@ -42,10 +42,10 @@ def displacement_error_px(
     *,
     reach_px: float = 10.0,
 ) -> NDArray[np.float64]:
-    """Measured minus true displacement between two frames, at each pixel of true length.
+    """Measured minus true displacement between two frames, at each of N pixels of true length.
 
-    Displacements are measured along the normals of the walls before. NaN where one of the four is
-    farther than ``reach_px``.
+    Displacements are measured along the normals of the walls before. In pixels, shape (N,); NaN
+    where one of the four is farther than ``reach_px``.
     """
     at, normal = _posts(truth_before)
     measured = _offset_along(at, normal, found_after, reach_px) - _offset_along(

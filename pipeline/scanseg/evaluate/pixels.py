@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scanseg.errors import ConfigError
+from scanseg.evaluate.figures import finite_or_none
 
 __all__ = ["PixelScore", "score_pixels"]
 
@@ -34,13 +35,16 @@ class PixelScore:
 
     @property
     def iou(self) -> NDArray[np.float64]:
-        """Common pixels of each class over all that are it in either map; NaN for none."""
+        """Common pixels of each class over all that are it in either map, shape (C,).
+
+        NaN for a class that neither map has.
+        """
         both = np.diag(self.counts).astype(float)
         return _ratio(both, self.counts.sum(0) + self.counts.sum(1) - both)
 
     @property
     def dice(self) -> NDArray[np.float64]:
-        """Twice the common pixels of each class over the sum of both; NaN for none."""
+        """Twice the common pixels of each class over the sum of both, shape (C,); NaN for none."""
         both = np.diag(self.counts).astype(float)
         return _ratio(2 * both, self.counts.sum(0) + self.counts.sum(1))
 
@@ -62,7 +66,7 @@ class PixelScore:
         figures: dict[str, Any] = {"accuracy": self.accuracy}
         for name, values in (("iou", self.iou), ("dice", self.dice)):
             figures |= {f"{name}_{n}": float(value) for n, value in enumerate(values)}
-        known = {key: value if np.isfinite(value) else None for key, value in figures.items()}
+        known = {key: finite_or_none(value) for key, value in figures.items()}
         return known | {"pixels": self.counts.tolist()}
 
 
@@ -91,13 +95,17 @@ def score_pixels(
     if found.shape != truth.shape:
         raise ConfigError(
             f"The class maps have {found.shape} and {truth.shape} pixels, so they are not of one "
-            "image."
+            "image.",
+            hint="Give the class map of the same image, at its full size.",
         )
     counted = (truth != IGNORED) & (found != IGNORED)
     a, b = truth[counted].astype(np.int64), found[counted].astype(np.int64)
     size = n_classes or max(int(a.max(initial=0)), int(b.max(initial=0)), 1) + 1
     if max(a.max(initial=0), b.max(initial=0)) >= size:
-        raise ConfigError(f"A class map has classes above {size - 1}.")
+        raise ConfigError(
+            f"A class map has classes above {size - 1}, the last of {size}.",
+            hint="Give the number of classes, the background included, or leave it out.",
+        )
     counts = np.bincount(a * size + b, minlength=size**2).reshape(size, size)
     return PixelScore(np.asarray(counts, np.int64))
 

@@ -43,6 +43,11 @@ def polarity_agreement(found: NDArray[np.int8], truth: NDArray[np.int8]) -> floa
 
     Which of the two directions is called up cannot be told from a scan, so the better of both
     ways counts: 0.5 is chance.
+
+    Parameters
+    ----------
+    found, truth
+        +1, -1, or 0 where it is not known, shape (height, width).
     """
     both = (found != 0) & (truth != 0)
     if not both.any():

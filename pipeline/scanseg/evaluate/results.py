@@ -141,7 +141,10 @@ def read_table(path: Path, *, image: str | None = None) -> pd.DataFrame:
         try:
             table = pd.read_csv(path)
         except (ValueError, OSError) as error:
-            raise ConfigError(f"{path} cannot be read as a table: {error}.") from None
+            raise ConfigError(
+                f"{path} cannot be read as a table: {error}.",
+                hint="Give comma-separated values with a line of names first.",
+            ) from None
     in_px, in_nm = {"y_px", "x_px"} <= set(table), {"y_nm", "x_nm"} <= set(table)
     if not in_px and not in_nm:
         raise ConfigError(
@@ -236,7 +239,8 @@ def _points_of_geojson(path: Path) -> pd.DataFrame:
         ]
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ConfigError(
-            f"{path} cannot be read as GeoJSON of walls ({type(error).__name__}: {error})."
+            f"{path} cannot be read as GeoJSON of walls ({type(error).__name__}: {error}).",
+            hint="Give lines (LineString) whose properties have a class, as scanseg writes them.",
         ) from None
     return pd.DataFrame(rows, columns=["branch", "point", f"y_{unit}", f"x_{unit}", "class"])
 

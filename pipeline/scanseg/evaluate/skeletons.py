@@ -267,7 +267,18 @@ def class_skeleton_of_lines(
 
 
 def pixel_lengths(skeleton: Mask) -> NDArray[np.float64]:
-    """Length that each skeleton pixel stands for: half of the ways to its neighbours."""
+    """Length that each skeleton pixel stands for: half of the ways to its neighbours.
+
+    Parameters
+    ----------
+    skeleton
+        Shape (height, width).
+
+    Returns
+    -------
+    length_px
+        Shape (height, width), 0 off the skeleton.
+    """
     from scipy import ndimage
 
     line = skeleton.astype(float)

@@ -110,13 +110,12 @@ def _read(results: ImageResults) -> _Walls:
     table = None
     if "wall_points" in files:
         table = read_table(results.files["wall_points"], image=results.image)
-    maps: list[ClassImage] = []
+    maps: Sequence[ClassImage] = ()
     probability: list[FloatImage] = []
     size = pixel_size_of(table) if table is not None else None
     if "class_map" in files:
-        (image, *_) = read_channels(results.files["class_map"])
-        maps = [np.asarray(each.data, np.uint8) for each in image.frames()]
-        size = image.pixel_size_nm or size
+        maps, map_size = _class_maps(results.files["class_map"])
+        size = map_size or size
     if "probability" in files:
         channels = read_channels(results.files["probability"])
         planes = zip(*(channel.frames() for channel in channels), strict=True)
@@ -126,11 +125,16 @@ def _read(results: ImageResults) -> _Walls:
 
 
 def read_class_maps(path: Path) -> list[ClassImage]:
-    """Class maps of a file, one a frame."""
+    """Class maps of a file, one a frame, shape (height, width) each."""
+    return _class_maps(path)[0]
+
+
+def _class_maps(path: Path) -> tuple[list[ClassImage], tuple[float, float] | None]:
+    """Class maps of a file, and the size of their pixels in nm where the file has it."""
     from scanseg.readers import read_channels
 
     (image, *_) = read_channels(path)
-    return [np.asarray(each.data, np.uint8) for each in image.frames()]
+    return [np.asarray(each.data, np.uint8) for each in image.frames()], image.pixel_size_nm
 
 
 def _n_frames(walls: _Walls) -> int:
@@ -182,7 +186,8 @@ def _shape(found: _Walls, truth: _Walls, lines: Sequence[_Line], name: str) -> t
         (one, other, *_) = sorted(shapes)
         raise ConfigError(
             f"The maps of {name} have {one[0]} x {one[1]} and {other[0]} x {other[1]} pixels, so "
-            "they are not of one scan."
+            "they are not of one scan.",
+            hint="Give maps of the same scan, at its full size.",
         )
     if shapes:
         (shape,) = shapes

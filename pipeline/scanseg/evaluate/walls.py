@@ -1,4 +1,4 @@
-"""All figures of merit of domain walls, gathered over a set of scans."""
+"""Domain walls scored by all figures of merit, over a set of scans."""
 
 from __future__ import annotations
 
@@ -6,15 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import reduce
 from operator import add
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, NonNegativeInt, PositiveFloat
+from pydantic import NonNegativeInt, PositiveFloat
 
 from scanseg.config import Config
-from scanseg.evaluate.calibration import Calibration, measure_calibration
-from scanseg.evaluate.curves import CurveSummary, measure_curve, summarise_curves
+from scanseg.evaluate.calibration import measure_calibration
+from scanseg.evaluate.curves import measure_curve, summarise_curves
 from scanseg.evaluate.distances import hausdorff_95
 from scanseg.evaluate.lines import Line, position_error_px
 from scanseg.evaluate.regions import adapted_rand_error, polarity_agreement, regions_of
@@ -28,12 +27,10 @@ from scanseg.evaluate.skeletons import (
     wall_skeleton,
 )
 from scanseg.evaluate.topology import NodeScore, betti_numbers, cl_dice, nodes_of, score_nodes
+from scanseg.evaluate.wall_scores import ClassScore, WallScores
 from scanseg.micrograph import FloatImage, Mask
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-__all__ = ["ClassScore", "WallScan", "WallScores", "WallScoring", "score_walls"]
+__all__ = ["WallScan", "WallScoring", "score_walls"]
 
 CLASS_NAMES = ("background", "ferroelectric", "ferroelastic")
 # Thinned lines lie up to 0.7 px off, and those of thick masks as far on the other side.
@@ -51,7 +48,7 @@ class WallScoring(Config):
     """Largest distance of a pair for curves over thresholds, and for lengths taken for another."""
     n_thresholds: NonNegativeInt = 99
     """Thresholds of probability maps; 0 leaves the curves out."""
-    node_radius_px: PositiveFloat = Field(default=3.0)
+    node_radius_px: PositiveFloat = 3.0
     """Largest distance of a pair of junctions or end points."""
     spur_px: PositiveFloat = 6.0
     """Spurs of thinning below this length are dropped before junctions are counted."""
@@ -85,150 +82,6 @@ class WallScan:
     truth_lines: Mapping[int, Sequence[Line]] = field(default_factory=dict)
     found_polarity: NDArray[np.int8] | None = None
     truth_polarity: NDArray[np.int8] | None = None
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class ClassScore:
-    """Figures of merit of one class of walls, or of all together.
-
-    Parameters
-    ----------
-    name
-        Of the class; ``all`` for all together.
-    at_px, at_nm
-        Matched skeleton pixels by radius.
-    length_found_px, length_truth_px
-        Of the skeletons; what was found on a wall too faint to tell is left out.
-    cl_dice
-        Mean over the scans that have, or claim, such walls.
-    hd95_px, hd95_nm
-        Distance within which 95 % of found and true walls lie of each other: mean over the scans
-        that have both; NaN for none, or without a pixel size.
-    curve
-        Over thresholds; None without probabilities.
-    calibration
-        Of the probabilities; None without them.
-    offset_px
-        How far found walls lie off the true ones, see ``position_error_px``, those that were found,
-        shape (N,).
-    """
-
-    name: str
-    at_px: Mapping[float, SkeletonScore]
-    at_nm: Mapping[float, SkeletonScore]
-    length_found_px: float
-    length_truth_px: float
-    cl_dice: float
-    hd95_px: float
-    hd95_nm: float
-    curve: CurveSummary | None
-    calibration: Calibration | None
-    offset_px: NDArray[np.float64]
-
-    @property
-    def length_error(self) -> float:
-        """Found length over true length, minus 1; NaN where there is nothing to find."""
-        true = self.length_truth_px
-        return self.length_found_px / true - 1.0 if true else float("nan")
-
-    def as_dict(self) -> dict[str, Any]:
-        """One row of a table; what could not be measured is None."""
-        row: dict[str, Any] = {"class": self.name}
-        for unit, scores in (("px", self.at_px), ("nm", self.at_nm)):
-            for radius, score in scores.items():
-                row[f"f1_{radius:g}{unit}"] = score.f1
-                row[f"precision_{radius:g}{unit}"] = score.precision
-                row[f"recall_{radius:g}{unit}"] = score.recall
-        row |= {
-            "cl_dice": self.cl_dice,
-            "hd95_px": self.hd95_px,
-            "hd95_nm": self.hd95_nm,
-            "length_truth_px": self.length_truth_px,
-            "length_found_px": self.length_found_px,
-            "length_error": self.length_error,
-        }
-        if self.curve is not None:
-            row |= {
-                "ods": self.curve.ods,
-                "ods_threshold": self.curve.ods_threshold,
-                "ois": self.curve.ois,
-                "average_precision": self.curve.average_precision,
-            }
-        if self.calibration is not None:
-            row |= {"ece": self.calibration.expected_error, "brier": self.calibration.brier}
-        if len(self.offset_px):
-            row |= {
-                "offset_mean_px": float(self.offset_px.mean()),
-                "offset_sd_px": float(self.offset_px.std()),
-            }
-        return {key: _or_none(value) for key, value in row.items()}
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class WallScores:
-    """Figures of merit of a set of scans.
-
-    Parameters
-    ----------
-    n_scans
-        How many.
-    classes
-        Of each class of walls.
-    every
-        Of all walls together, whatever class they were given.
-    confusion_px
-        Length by true and by found class, see ``class_confusion``.
-    junctions, end_points
-        Matched nodes of the wall graphs.
-    pieces_error, loops_error
-        Mean over the scans of the error of the Betti numbers: pieces of walls, and loops.
-    adapted_rand_error
-        Of the domains that the walls enclose: mean over the scans.
-    polarity_agreement
-        Share of pixels with the right polarity: mean over the scans that have one, NaN for none.
-    """
-
-    n_scans: int
-    classes: tuple[ClassScore, ...]
-    every: ClassScore
-    confusion_px: NDArray[np.float64]
-    junctions: NodeScore
-    end_points: NodeScore
-    pieces_error: float
-    loops_error: float
-    adapted_rand_error: float
-    polarity_agreement: float
-
-    def table(self) -> pd.DataFrame:
-        """One row a class, and one for all walls together."""
-        import pandas as pd
-
-        return pd.DataFrame([each.as_dict() for each in (*self.classes, self.every)])
-
-    def as_dict(self) -> dict[str, Any]:
-        """Everything, for JSON."""
-        nodes = {"junctions": self.junctions, "end_points": self.end_points}
-        whole = {
-            "pieces_error": _or_none(self.pieces_error),
-            "loops_error": _or_none(self.loops_error),
-            "adapted_rand_error": _or_none(self.adapted_rand_error),
-            "polarity_agreement": _or_none(self.polarity_agreement),
-        }
-        return {
-            "n_scans": self.n_scans,
-            "classes": [each.as_dict() for each in (*self.classes, self.every)],
-            "confusion_px": self.confusion_px.round(3).tolist(),
-            **{
-                name: {
-                    "found": score.n_found,
-                    "truth": score.n_truth,
-                    "matched": score.n_matched,
-                    "rms_px": _or_none(score.rms_px),
-                }
-                for name, score in nodes.items()
-            },
-            **whole,
-        }
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -439,9 +292,3 @@ def _offsets(thin: Sequence[_Thinned], numbers: tuple[int, ...]) -> NDArray[np.f
 def _mean(values: Sequence[float]) -> float:
     known = [value for value in values if np.isfinite(value)]
     return float(np.mean(known)) if known else float("nan")
-
-
-def _or_none(value: Any) -> Any:
-    if isinstance(value, float):
-        return value if np.isfinite(value) else None
-    return value

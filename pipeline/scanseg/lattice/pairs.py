@@ -58,7 +58,9 @@ def pair_distribution(
 
     columns = place_columns(atoms)
     if len(columns) < 2:
-        raise ScansegError("Fewer than two atoms have no distances.")
+        raise ScansegError(
+            "Fewer than two atoms have no distances.", hint="Find atoms in a larger image."
+        )
     side = _sides(columns, shape)
     spacing = float(np.sqrt(side.prod() / len(columns)))
     longest = min(longest_px or 8 * spacing, 0.9 * float(side.min()))

@@ -48,7 +48,13 @@ class StrainMaps:
     strength: FloatArray
 
     def at(self, y_px: ArrayLike, x_px: ArrayLike) -> dict[str, FloatArray]:
-        """Values at positions, the nearest pixel's: ``eyy``, ``exx``, ``exy``, ``rotation_deg``."""
+        """Values at N positions, the nearest pixel's: ``eyy``, ``exx``, ``exy``, ``rotation_deg``.
+
+        Parameters
+        ----------
+        y_px, x_px
+            Shape (N,) each; beyond the image the value at its border is taken.
+        """
         row = np.clip(np.round(np.asarray(y_px)).astype(int), 0, self.eyy.shape[0] - 1)
         column = np.clip(np.round(np.asarray(x_px)).astype(int), 0, self.eyy.shape[1] - 1)
         return {

@@ -100,7 +100,10 @@ def _started(file: Path) -> Any:
             hint=f"Install it with: pip install {package}",
         ) from None
     except AttributeError:
-        raise ConfigError(f"{file}: the module {module} has no class {name}.") from None
+        raise ConfigError(
+            f"{file}: the module {module} has no class {name}.",
+            hint="Write class_name as its documentation has it: dask_jobqueue.SLURMCluster, say.",
+        ) from None
     try:
         cluster = start(**config.arguments)
     except (TypeError, ValueError) as error:

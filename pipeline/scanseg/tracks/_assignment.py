@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["IntArray", "cheapest_links", "near_pairs"]
+__all__ = ["FloatArray", "IntArray", "cheapest_links", "near_pairs"]
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -14,7 +14,20 @@ IntArray = NDArray[np.int64]
 def near_pairs(
     first: FloatArray, second: FloatArray, reach: float
 ) -> tuple[IntArray, IntArray, FloatArray]:
-    """Rows and distances of all pairs up to a distance apart."""
+    """All pairs of N and M places (y, x) up to a distance apart, P of them.
+
+    Parameters
+    ----------
+    first, second
+        Shapes (N, 2) and (M, 2), in one unit.
+    reach
+        The largest distance, in that unit.
+
+    Returns
+    -------
+    i, j, distance
+        Rows of ``first`` and of ``second``, and how far apart they are; shape (P,) each.
+    """
     from scipy.spatial import cKDTree
 
     if not len(first) or not len(second):

@@ -26,11 +26,12 @@ class Alive:
 
     @classmethod
     def none(cls) -> Alive:
+        """No track."""
         empty = [np.zeros(0, np.int64) for _ in range(5)]
         return cls(empty[0], np.zeros((0, 2)), np.zeros((0, 2)), *empty[1:])
 
     def kept(self, rows: NDArray[np.bool_]) -> Alive:
-        """Those of some rows."""
+        """Those of some rows, given by a mask of shape (A,)."""
         return Alive(
             self.track[rows], self.place[rows], self.seen_at[rows], self.kind[rows],
             self.settled[rows], self.run[rows], self.last[rows],
@@ -48,23 +49,28 @@ class Alive:
 
 @dataclass(slots=True)
 class Totals:
-    """Sums over all tracks there have been, 150 bytes each."""
+    """Sums over all tracks there have been, 150 bytes each; room for T of them, which grows.
+
+    Places are those without drift, in square pixels.
+    """
 
     n_tracks: int
-    first: IntArray
-    last: IntArray
-    count: IntArray
-    total: FloatArray  # (T, 2) of places against the first one
-    square: FloatArray  # (T, 2)
-    origin: FloatArray  # (T, 2)
-    end: FloatArray  # (T, 2)
-    path: FloatArray
-    jumps: IntArray
-    changes: IntArray
+    first: IntArray  # (T,) frame of the first sighting
+    last: IntArray  # (T,) frame of the last one
+    count: IntArray  # (T,) sightings
+    total: FloatArray  # (T, 2) sum of places against the first one
+    square: FloatArray  # (T, 2) sum of their squares
+    origin: FloatArray  # (T, 2) the first place
+    end: FloatArray  # (T, 2) the last place
+    path: FloatArray  # (T,) sum of the lengths of steps
+    jumps: IntArray  # (T,)
+    changes: IntArray  # (T,) of the class
     kinds: IntArray  # (T, C) sightings of each class
 
     @classmethod
     def none(cls) -> Totals:
+        """No track, and room for 64."""
+
         def numbers() -> IntArray:
             return np.zeros(64, np.int64)
 
@@ -75,7 +81,7 @@ class Totals:
                    np.zeros(64), numbers(), numbers(), np.zeros((64, 1), np.int64))  # fmt: skip
 
     def begin(self, place: FloatArray, frame: int) -> IntArray:
-        """Numbers of new tracks."""
+        """Numbers of tracks that start at N places (N, 2), shape (N,)."""
         track = np.arange(self.n_tracks, self.n_tracks + len(place))
         self.n_tracks += len(place)
         if self.n_tracks > len(self.first):
@@ -84,7 +90,7 @@ class Totals:
         return track
 
     def add(self, track: IntArray, place: FloatArray, kind: IntArray, frame: int) -> None:
-        """Count sightings."""
+        """Count a sighting of each of N tracks (N,), at its place (N, 2) and of its class (N,)."""
         if len(track) and int(kind.max()) >= self.kinds.shape[1]:
             more = int(kind.max()) + 1 - self.kinds.shape[1]
             self.kinds = np.pad(self.kinds, ((0, 0), (0, more)))

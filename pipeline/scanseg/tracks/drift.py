@@ -89,12 +89,14 @@ def _merit(trial: FrameShift, guess: tuple[float, float], spacing: float) -> flo
 
 @dataclass(frozen=True, slots=True)
 class _Scene:
-    expected: FloatArray
-    expected_class: IntArray
-    found: FloatArray
-    found_class: IntArray
-    weight: FloatArray  # (E,)
-    tree: object
+    """E places where atoms are expected and F where they were found, (y, x) in square pixels."""
+
+    expected: FloatArray  # (E, 2)
+    expected_class: IntArray  # (E,)
+    found: FloatArray  # (F, 2)
+    found_class: IntArray  # (F,)
+    weight: FloatArray  # (E,) rare classes tell as much as frequent ones
+    tree: object  # of the found places
     spacing: float
 
     @classmethod

@@ -6,14 +6,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from scanseg.tracks.linker import EVENT_COLUMNS, TrackLinker
+from scanseg.tracks.linker import EVENT_COLUMNS, LinkedFrame, TrackLinker
 from scanseg.tracks.neighbourhoods import TransitionCounter, describe_neighbourhoods, rare_classes
 from scanseg.tracks.settings import Tracking
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-__all__ = ["Tracks", "follow_atoms"]
+__all__ = ["Tracks", "follow_atoms", "frame_row"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -90,8 +90,16 @@ def follow_atoms(
     )
 
 
-def frame_row(linked: Any, n_atoms: int) -> dict[str, Any]:
-    """Row of the table of frames."""
+def frame_row(linked: LinkedFrame, n_atoms: int) -> dict[str, Any]:
+    """Row of the table of frames.
+
+    Parameters
+    ----------
+    linked
+        What linking the frame told.
+    n_atoms
+        Of the frame, with those that continue no track.
+    """
     return {
         "frame": linked.number,
         "n_atoms": n_atoms,

@@ -297,9 +297,11 @@ class TrackLinker:
         self, track_row: IntArray, atom_row: IntArray, jumped: NDArray[np.bool_],
         still: FloatArray, kind: IntArray, frame: int,
     ) -> None:  # fmt: skip
-        alive, assert_spacing = self._alive, self.spacing or 1.0
+        alive = self._alive
         here = still[atom_row]
-        far = np.hypot(*(here - alive.place[track_row]).T) > self.config.reach * assert_spacing
+        # Without a spacing there are no links, and nothing goes on.
+        reach = self.config.reach * (self.spacing or 0.0)
+        far = np.hypot(*(here - alive.place[track_row]).T) > reach
         keep = np.where(jumped | far, 0.0, self.config.memory)[:, None]
         alive.place[track_row] = keep * alive.place[track_row] + (1 - keep) * here
         alive.seen_at[track_row] = here + self._drift
@@ -425,6 +427,7 @@ class TrackLinker:
 
 
 def _spacing(place: FloatArray) -> float:
+    """Median distance of nearest places, shape (N, 2), N > 1."""
     from scipy.spatial import cKDTree
 
     return float(np.median(cKDTree(place).query(place, k=2)[0][:, 1]))
