@@ -203,6 +203,51 @@ def fit_parabola(points, degree, out):
 
 
 @njit(cache=True, nogil=True)
+def straight_line(points):
+    """The straight line through points, from the first to the last, and what is off it.
+
+    Returns
+    -------
+    y, x, dy, dx
+        Mean, and unit vector along the line.
+    squares, largest
+        Sum of squared distances, and the largest distance.
+    """
+    n = len(points)
+    y, x = 0.0, 0.0
+    for i in range(n):
+        y += points[i, 0]
+        x += points[i, 1]
+    y, x = y / n, x / n
+    yy, yx, xx = 0.0, 0.0, 0.0
+    for i in range(n):
+        gap_y, gap_x = points[i, 0] - y, points[i, 1] - x
+        yy += gap_y * gap_y
+        yx += gap_y * gap_x
+        xx += gap_x * gap_x
+    angle = 0.5 * math.atan2(2 * yx, xx - yy)
+    dy, dx = math.sin(angle), math.cos(angle)
+    if dy * (points[n - 1, 0] - points[0, 0]) + dx * (points[n - 1, 1] - points[0, 1]) < 0:
+        dy, dx = -dy, -dx
+    squares, largest = 0.0, 0.0
+    for i in range(n):
+        off = abs((points[i, 0] - y) * dx - (points[i, 1] - x) * dy)
+        squares += off * off
+        largest = max(largest, off)
+    return y, x, dy, dx, squares, largest
+
+
+@njit(cache=True, nogil=True)
+def length_of(line, pixel_y, pixel_x):
+    """Length of one line."""
+    total = 0.0
+    for i in range(1, len(line)):
+        dy, dx = line[i, 0] - line[i - 1, 0], line[i, 1] - line[i - 1, 1]
+        total += math.hypot(dy * pixel_y, dx * pixel_x)
+    return total
+
+
+@njit(cache=True, nogil=True)
 def mean_turn(line, closed, span, half):
     """Mean absolute curvature of one line.
 

@@ -115,31 +115,31 @@ def _bends(points: FloatArray, bounds: list[int], at: int) -> bool:
 
 def _across(points: FloatArray) -> float:
     """Sum of squared distances from the straight line through points."""
-    along = _direction(points)
-    return float((((points - points.mean(0)) @ np.array([along[1], -along[0]])) ** 2).sum())
+    from scanseg.walls._along import straight_line
+
+    return float(straight_line(points)[4])
 
 
 def _direction(points: FloatArray) -> FloatArray:
     """Unit vector along the straight line through points, from the first to the last."""
-    gap = points - points.mean(0)
-    (yy, yx), (_, xx) = gap.T @ gap
-    angle = 0.5 * np.arctan2(2 * yx, xx - yy)
-    along = np.array([np.sin(angle), np.cos(angle)])
-    return np.asarray(along if along @ (points[-1] - points[0]) >= 0 else -along)
+    from scanseg.walls._along import straight_line
+
+    return np.array(straight_line(points)[2:4])
 
 
 def _straight(
     points: FloatArray, *, inner: tuple[bool, bool]
 ) -> tuple[FloatArray, FloatArray] | None:
     """Middle and direction of a straight line, without the points that a corner has rounded."""
+    from scanseg.walls._along import straight_line
+
     first = 1 if inner[0] and len(points) > 5 else 0
     last = -1 if inner[1] and len(points) > 5 else None
     points = points[first:last]
-    along, middle = _direction(points), points.mean(0)
-    away = (points - middle) @ np.array([along[1], -along[0]])
-    if np.sqrt(np.mean(away**2)) > 0.7 or np.abs(away).max() > 1.9:
+    y, x, dy, dx, squares, largest = straight_line(points)
+    if squares > 0.7**2 * len(points) or largest > 1.9:
         return None
-    return middle, along
+    return np.array([y, x]), np.array([dy, dx])
 
 
 def _meeting(

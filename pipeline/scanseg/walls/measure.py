@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,7 @@ from scanseg.micrograph import Mask, Micrograph, Signal
 from scanseg.walls.joint import fit_walls
 from scanseg.walls.lines import WallLine, joined, normals, parted, sampled
 from scanseg.walls.profile import ProfileFit, Shape, fit_profiles
+from scanseg.walls.uncertainty import profile_variance
 
 __all__ = ["Measurement", "measure_walls", "measured_response"]
 
@@ -84,17 +86,24 @@ def measure_walls(
         lines, normal, response, skeleton,
         half_width_px=half_width_px, reach_px=reach_px, largest_shift_px=largest_shift_px,
     )  # fmt: skip
-    return tuple(map(_measurement, lines, normal, profiles))
+    from_phase = Signal.PFM_AMPLITUDE not in scan
+    return tuple(map(_measurement, lines, normal, profiles, repeat(from_phase)))
 
 
-def _measurement(line: WallLine, normal: NDArray[np.float64], fit: ProfileFit) -> Measurement:
+def _measurement(
+    line: WallLine, normal: NDArray[np.float64], fit: ProfileFit, from_phase: bool
+) -> Measurement:
     moved = np.isfinite(fit.centre_px)
     width, width_err = _mean_width(fit)
     dips = fit.dip[np.isfinite(fit.dip)]
     dip, dip_err = _median(dips)
+    variance = profile_variance(
+        fit.centre_err_px**2, half_width_px=width, ferroelastic=line.class_index > 1,
+        closed=line.closed, from_phase=from_phase,
+    )  # fmt: skip
     return Measurement(
         position_px=line.position_px + np.where(moved, fit.centre_px, 0.0)[:, None] * normal,
-        position_err_px=fit.centre_err_px,
+        position_err_px=np.sqrt(variance),
         half_width_px=width,
         half_width_err_px=width_err,
         dip=dip,
