@@ -114,6 +114,9 @@ def test_unknown_crystals_are_no_crystal():
         ("SrTiO3[001]", 1.6, {"Sr"}),
         ("SrTiO3[001]", 0.7, {"Sr", "Ti"}),  # bright field: as dark as each other
         ("PbTiO3[001]", 1.6, {"Pb"}),
+        ("PbTiO3[001]", 0.7, {"Pb", "Ti"}),
+        ("LaAlO3[001]", 0.7, {"La", "Al"}),
+        ("BaTiO3[001]", 0.7, {"Ba", "Ti"}),
         ("CsPbBr3[001]", 1.6, {"Pb"}),  # Pb-Br is one column
         ("MoS2", 1.6, {"Mo"}),
         ("MoSe2", 1.6, {"Se"}),  # two Se scatter more than a Mo

@@ -113,23 +113,25 @@ class ProjectedCell:
 def sublattice_border(strength: NDArray[np.float64]) -> float:
     """Strength below which a column of a crystal is light.
 
-    The kinds of columns in order of strength: the first that has less than 0.8 of the one before
-    it, and every weaker one, is light, and the border is the geometric mean of the two. So in dark
-    field the A site of SrTiO3 is heavy and Ti-O light, in bright field, where Sr and Ti-O are alike
-    within a tenth, oxygen alone is light; in MoSe2 Se2 is heavy. Where no kind is so much weaker
-    (metals, GaAs, CdTe) all are heavy, and the border is 0.7 of the weakest.
+    The kinds of columns in order of strength are parted where the ratio of one to the next is
+    largest, if that is 0.8 or less; the border is their geometric mean. So in dark field the A site
+    of a perovskite is heavy and B-O light; in bright field A and B-O are heavy, oxygen alone is
+    light; in MoSe2 Se2 is heavy. Where no kind is so much weaker (metals, GaAs, CdTe) all are
+    heavy, and the border is 0.7 of the weakest.
 
     Parameters
     ----------
     strength
-        Of each column of the cell, shape (K,). What has less than 0.07 of the strongest is not
-        counted: it is not seen beside it.
+        Of each column of the cell, shape (K,). What has less than 0.17 of the strongest, as oxygen
+        in dark field, is light, and does not count for where the others are parted: it is hardly
+        seen beside them.
     """
-    kinds = np.sort(strength[strength > 0.07 * strength.max()])[::-1]
-    weaker = np.flatnonzero(kinds[1:] < 0.8 * kinds[:-1])
-    if not len(weaker):
+    kinds = np.sort(strength[strength > 0.17 * strength.max()])[::-1]
+    ratio = kinds[1:] / kinds[:-1]
+    if not (ratio < 0.8).any():
         return float(0.7 * kinds[-1])
-    return float(np.sqrt(kinds[weaker[0]] * kinds[weaker[0] + 1]))
+    widest = int(ratio.argmin())
+    return float(np.sqrt(kinds[widest] * kinds[widest + 1]))
 
 
 def crystal_names() -> tuple[str, ...]:

@@ -37,12 +37,12 @@ that one missing atom leaves, or two side by side (5-8-5); it is no column, has 
 not fitted. Larger holes are background. Class accuracy is over columns that were found.""",
     "sublattice": """
 
-**Classes.** The kinds of columns of a crystal in the order of their strength in the image: the
-first that has less than 0.8 of the one before it is light, and so is every weaker one. Where no
-kind is so much weaker (metals, GaAs, CdTe) all are heavy. A substituted column, or one that lacks
-atoms, belongs where its own strength is; within 10 % of the border it is neither. So in HAADF of
-SrTiO3 Sr is heavy and Ti-O light, in ABF Sr and Ti-O are heavy and O is light, in MoSe2 Se2 is
-heavy. Class accuracy is over columns that were found.""",
+**Classes.** The kinds of columns of a crystal in the order of their strength in the image are
+parted where the ratio of one to the next is largest, if that is 0.8 or less. Where no kind is so
+much weaker (metals, GaAs, CdTe) all are heavy. A substituted column, or one that lacks atoms,
+belongs where its own strength is; within 10 % of the border it is neither. So in HAADF of
+perovskites the A site is heavy and B-O light, in ABF A and B-O are heavy and O is light, in MoSe2
+Se2 is heavy. Class accuracy is over columns that were found.""",
 }
 
 
