@@ -106,3 +106,12 @@ def test_what_cannot_be_followed_is_said(scanseg, run, tmp_path):
     code, _, stderr = scanseg("tracks", run, "-o", run)
     assert code == 2
     assert "holds other files" in stderr
+
+
+def test_results_are_no_images(scanseg, run, tmp_path):
+    out = tmp_path / "in" / "tracks"
+    assert scanseg("tracks", run, "-o", out)[0] == 0
+    code, stdout, _ = scanseg("predict", tmp_path / "in", "-o", tmp_path / "new", "--dry-run")
+    assert code == 0
+    assert f"skipped  {out}: results of an earlier run" in stdout
+    assert "trajectories.png" not in stdout

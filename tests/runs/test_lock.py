@@ -62,11 +62,13 @@ def released(locks):
         locks.pop().release()
 
 
-def test_a_whole_run_has_the_folder_for_itself(system, tmp_path):
+def test_a_whole_run_has_the_folder_for_itself(system, tmp_path, caplog):
     whole = lock_folder(tmp_path, "")
     if system == "share without locks":
+        assert f"The file system of {tmp_path} knows no locks" in caplog.text
         released(lock_folder(tmp_path, "") + whole)  # nothing can be told there
         return
+    assert not caplog.text
     for part in ("", "1-of-2"):
         with pytest.raises(InUse, match="Another run"):
             lock_folder(tmp_path, part)

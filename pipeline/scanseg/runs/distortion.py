@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
 import re
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -13,7 +11,6 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
 import numpy as np
 
-import scanseg
 from scanseg.distortion import (
     DistortionEstimation,
     ScanDistortion,
@@ -25,7 +22,7 @@ from scanseg.lattice import index_atoms
 from scanseg.report.atoms.distortion import DISTORTION_TABLES, draw_distortion
 from scanseg.report.tables import append_table, write_table
 from scanseg.runs.atom_frames import AtomFrame, AtomFrames
-from scanseg.runs.record import now, versions
+from scanseg.runs.record import write_record
 from scanseg.runs.result_folder import ResultFolder
 from scanseg.tracks import TrackLinker
 
@@ -225,14 +222,10 @@ def _write_record(
     path: Path, frames: AtomFrames, source: Source, config: DistortionEstimation,
     warnings: list[str],
 ) -> None:  # fmt: skip
-    record = {
-        "scanseg": scanseg.__version__,
-        "finished": now(),
-        "run": os.path.abspath(frames.run),
+    facts = {
         "images": [{"image": each.name, "sha256": each.sha256} for each in frames.entries],
         "from": source,
         "settings": config.model_dump(mode="json"),
-        "versions": versions(),
         "warnings": warnings,
     }
-    path.write_text(json.dumps(record, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+    write_record(path, frames.run, facts)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import logging
 import os
 from importlib import import_module
 from pathlib import Path
@@ -12,6 +13,8 @@ from typing import Any, Protocol
 from scanseg.errors import ConfigError
 
 __all__ = ["LOCK", "InUse", "Lock", "lock_folder"]
+
+log = logging.getLogger("scanseg.runs")
 
 LOCK = ".scanseg-lock"
 # Windows locks ranges of bytes, and knows no shared locks of them: a whole run locks all of these,
@@ -68,16 +71,19 @@ def _take(path: Path, *, shared: bool = False) -> Lock:
 class _FileLock:
     """A lock of Linux and macOS.
 
-    Some network file systems know none: there two runs are told apart by the user.
+    Some network file systems know none: there two runs are told apart by the user, who is told so.
     """
 
     def __init__(self, path: Path, fcntl: Any, *, shared: bool) -> None:
         self._path, self._fcntl = path, fcntl
         self._file = path.open("a", encoding="utf-8")
+        self._is_lock = True
         while not self._taken(shared=shared):
             # Its owner has removed it between opening and locking: that file is nobody's lock.
             self._file.close()
             self._file = path.open("a", encoding="utf-8")
+        if not self._is_lock:
+            _warn(path)
 
     def _taken(self, *, shared: bool) -> bool:
         fcntl = self._fcntl
@@ -87,6 +93,7 @@ class _FileLock:
             self._file.close()
             raise _in_use(self._path) from None
         except OSError:
+            self._is_lock = False
             return True
         return self._path.exists() and os.path.samestat(
             self._path.stat(), os.fstat(self._file.fileno())
@@ -108,6 +115,7 @@ class _RangeLock:
     def __init__(self, path: Path, msvcrt: Any, *, shared: bool) -> None:
         self._path, self._msvcrt = path, msvcrt
         self._start, self._length = 0, N_SLOTS
+        self._is_lock = True
         self._file = path.open("a", encoding="utf-8")
         if not shared:
             taken = self._change(msvcrt.LK_NBLCK)
@@ -117,6 +125,8 @@ class _RangeLock:
         if not taken:
             self._file.close()
             raise _in_use(path)
+        if not self._is_lock:
+            _warn(path)
 
     def _change(self, mode: int, start: int = 0) -> bool:
         """Lock or unlock the bytes from a place on; False where another run has one of them."""
@@ -126,7 +136,8 @@ class _RangeLock:
         try:
             self._msvcrt.locking(descriptor, mode, self._length)
         except OSError as error:
-            return error.errno not in TAKEN  # else a share without locks
+            self._is_lock = error.errno in TAKEN  # else a share without locks
+            return not self._is_lock
         return True
 
     def release(self) -> None:
@@ -135,6 +146,13 @@ class _RangeLock:
         self._file.close()
         with contextlib.suppress(OSError):
             self._path.unlink()
+
+
+def _warn(path: Path) -> None:
+    log.warning(
+        "The file system of %s knows no locks, so two runs into it at once would go unnoticed.",
+        path.parent,
+    )
 
 
 def _in_use(path: Path) -> InUse:

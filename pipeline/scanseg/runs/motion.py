@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import math
-import os
 import re
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-import scanseg
 from scanseg.motion import MotionTracking, WallMotion
 from scanseg.report import MOTION_TABLES, draw_motion, write_table
-from scanseg.runs.record import now, versions
+from scanseg.runs.record import write_record
 from scanseg.runs.result_folder import ResultFolder
 from scanseg.runs.series import ScanSeries
 from scanseg.writers import write_array
@@ -92,10 +88,9 @@ def _draw_pairs(motion: WallMotion, series: ScanSeries, folder: Path) -> None:
 def _write_record(
     motion: WallMotion, series: ScanSeries, path: Path, *, run: Path, config: MotionTracking
 ) -> None:
-    record = {
-        "scanseg": scanseg.__version__,
-        "finished": now(),
-        "run": os.path.abspath(run),
+    from scanseg.evaluate.figures import finite_or_none
+
+    facts = {
         "scans": [
             {
                 "image": name,
@@ -107,16 +102,9 @@ def _write_record(
             for name, frame in zip(series.names, series.frames, strict=True)
         ],
         "settings": config.model_dump(mode="json"),
-        "versions": versions(),
-        "pinning": None if motion.sites is None else _finite(asdict(motion.sites)),
+        "pinning": None
+        if motion.sites is None
+        else {name: finite_or_none(value) for name, value in asdict(motion.sites).items()},
         "warnings": list(motion.warnings),
     }
-    path.write_text(json.dumps(record, indent=2, allow_nan=False) + "\n", encoding="utf-8")
-
-
-def _finite(numbers: dict[str, Any]) -> dict[str, Any]:
-    """None for what does not exist: JSON knows no NaN."""
-    return {
-        name: None if isinstance(value, float) and not math.isfinite(value) else value
-        for name, value in numbers.items()
-    }
+    write_record(path, run, facts)

@@ -36,8 +36,14 @@ RESERVED = frozenset(
     }
 )
 CLASS_MAP = "_class_map"  # end of the name of a map of what an image shows
-# What tells folders of results: those of a run, and those of the motion of walls.
-RESULTS = (("run.json", "manifest.jsonl"), ("motion.json", "wall_motion.csv"))
+# What tells folders of results: those of a run, and those of what was made from one, whose figures
+# are no images.
+RESULTS = (
+    ("run.json", "manifest.jsonl"),
+    ("motion.json", "wall_motion.csv"),
+    ("tracks.json", "tracks.csv"),
+    ("distortion.json", "distortion.csv"),
+)
 SYSTEM_FILES = frozenset({"thumbs.db", "desktop.ini"})
 
 

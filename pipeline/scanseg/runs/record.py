@@ -1,17 +1,20 @@
-"""run.json: all that is needed to know how results came about, and to make them again."""
+"""Records of runs: all that is needed to know how results came about, and to make them again."""
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import re
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib import metadata
+from pathlib import Path
 from typing import Any
 
 import scanseg
 
-__all__ = ["describe_machine", "now", "versions"]
+__all__ = ["describe_machine", "now", "versions", "write_record"]
 
 PACKAGES = ("numpy", "scipy", "pandas", "pyarrow", "tifffile", "h5py", "openvino", "numba", "torch")
 
@@ -49,3 +52,25 @@ def describe_machine() -> dict[str, Any]:
 def now() -> str:
     """Date and time, UTC."""
     return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def write_record(path: Path, run: Path, facts: Mapping[str, Any]) -> None:
+    """Write how results were made from those of a run, as JSON.
+
+    Parameters
+    ----------
+    path
+        The file.
+    run
+        Folder of the run.
+    facts
+        What differs from command to command: images, settings, warnings.
+    """
+    record = {
+        "scanseg": scanseg.__version__,
+        "finished": now(),
+        "run": os.path.abspath(run),
+        **facts,
+        "versions": versions(),
+    }
+    path.write_text(json.dumps(record, indent=2, allow_nan=False) + "\n", encoding="utf-8")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
 import re
 from collections.abc import Iterable
 from contextlib import ExitStack
@@ -13,12 +11,11 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
-import scanseg
 from scanseg.errors import ConfigError
 from scanseg.report.atoms.tracks import TRACK_TABLES, MeanFrame, draw_tracks
 from scanseg.report.tables import append_table, write_table
 from scanseg.runs.atom_frames import AtomFrames
-from scanseg.runs.record import now, versions
+from scanseg.runs.record import write_record
 from scanseg.runs.result_folder import ResultFolder
 from scanseg.tracks import Tracking, TrackLinker, TransitionCounter, describe_neighbourhoods
 from scanseg.tracks.follow import frame_row
@@ -248,17 +245,13 @@ def _jumps(path: Path) -> DataFrame:
 def _write_record(
     path: Path, frames: AtomFrames, movie: FollowedMovie, config: Tracking, warnings: list[str]
 ) -> None:
-    record = {
-        "scanseg": scanseg.__version__,
-        "finished": now(),
-        "run": os.path.abspath(frames.run),
+    facts = {
         "images": [
             {"image": entry.name, "path": entry.path, "sha256": entry.sha256}
             for entry in frames.entries
         ],
         "settings": config.model_dump(mode="json"),
         "dopants": list(movie.dopants),
-        "versions": versions(),
         "warnings": warnings,
     }
-    path.write_text(json.dumps(record, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+    write_record(path, frames.run, facts)
