@@ -1,6 +1,7 @@
 """Figures of lattices: they draw what the tables hold, and every one can be saved."""
 
 import io
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -67,6 +68,10 @@ def test_lattice(crystal):
     # A pixel is higher than it is wide by 0.02 over 0.025.
     assert figure.axes[0].get_aspect() == pytest.approx(0.8)
     saved(figures.draw_lattice(image, indexed, by="grain"))
+    label = indexed.atoms["sublattice"].cat.rename_categories({"A": "Ba", "B": "OTi"})
+    named = replace(indexed, atoms=indexed.atoms.assign(label=label))
+    figure = figures.draw_lattice(image, named, by="label")
+    assert figure.axes[0].get_legend().get_texts()[0].get_text() == f"Ba ({n_bright})"
 
 
 def test_maps(crystal):

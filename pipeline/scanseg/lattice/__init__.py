@@ -23,12 +23,14 @@ if TYPE_CHECKING:
     from scanseg.lattice.rings import Rings, find_rings
     from scanseg.lattice.sites import find_extra_atoms, find_missing_sites
     from scanseg.lattice.strain import measure_strain
+    from scanseg.lattice.structure import Labels, label_sites
 
 _HOMES = {
     "Boundaries": "boundaries",
     "IndexedAtoms": "model",
     "Indexing": "index",
     "IntensityGroups": "intensity",
+    "Labels": "structure",
     "Lattice": "model",
     "NeighbourGraph": "neighbours",
     "Rings": "rings",
@@ -42,6 +44,7 @@ _HOMES = {
     "geometric_phase": "phase",
     "group_by_intensity": "intensity",
     "index_atoms": "index",
+    "label_sites": "structure",
     "lattices_table": "model",
     "link_neighbours": "neighbours",
     "measure_dumbbells": "cages",
@@ -55,6 +58,7 @@ __all__ = [
     "IndexedAtoms",
     "Indexing",
     "IntensityGroups",
+    "Labels",
     "Lattice",
     "NeighbourGraph",
     "Rings",
@@ -68,6 +72,7 @@ __all__ = [
     "geometric_phase",
     "group_by_intensity",
     "index_atoms",
+    "label_sites",
     "lattices_table",
     "link_neighbours",
     "measure_dumbbells",

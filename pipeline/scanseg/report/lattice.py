@@ -82,20 +82,21 @@ def draw_lattice(
     missing
         See :func:`scanseg.lattice.find_missing_sites`; drawn as squares.
     by
-        What colours mean: ``sublattice`` or ``grain``.
+        What colours mean: ``sublattice``, ``grain``, or any other categorical column of the table,
+        such as the ``label`` of :func:`scanseg.lattice.label_sites`.
     """
     figure, axes = image_figure(image)
     atoms = indexed.atoms
     size = _mark_size(indexed, image)
-    values = atoms[by].cat.codes.to_numpy() if by == "sublattice" else atoms[by].to_numpy()
-    colours = SITE_COLOURS if by == "sublattice" else GRAIN_COLOURS
+    values = atoms[by].cat.codes.to_numpy() if by != "grain" else atoms[by].to_numpy()
+    colours = SITE_COLOURS if by != "grain" else GRAIN_COLOURS
     for value in np.unique(values):
         own = atoms[values == value]
         if value < 0:
             axes.scatter(own["x_px"], own["y_px"], size, c=OFF_SITE_COLOUR, marker="x", lw=0.9,
                          label=f"on no site ({len(own)})")  # fmt: skip
             continue
-        name = f"{atoms[by].cat.categories[value]}" if by == "sublattice" else f"grain {value}"
+        name = f"{atoms[by].cat.categories[value]}" if by != "grain" else f"grain {value}"
         axes.scatter(own["x_px"], own["y_px"], size, facecolors="none", lw=0.8,
                      edgecolors=colours[value % len(colours)],
                      label=f"{name} ({len(own)})")  # fmt: skip
