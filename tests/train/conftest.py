@@ -53,6 +53,17 @@ def tiny_walls(tmp_path_factory) -> Path:
     return path
 
 
+@pytest.fixture(scope="module")
+def one_thread():
+    """PyTorch with one thread: sums in one order, and the cores left to others."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
 class Killed(Exception):
     """Stands in for the end of a process."""
 

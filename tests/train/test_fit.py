@@ -16,13 +16,7 @@ from scanseg.train.loaders import NumbersFrom
 from scanseg.train.module import SegmentationModule
 from scanseg.train.task import task_of
 
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")

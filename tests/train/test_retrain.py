@@ -22,13 +22,7 @@ from scanseg.train.retrain_settings import Retraining
 from scanseg.train.task import task_of
 from scanseg.writers import write_array
 
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def dirty_crystal(rng, shape=(120, 136), spacing=9.0):

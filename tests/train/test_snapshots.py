@@ -14,13 +14,7 @@ from scanseg.train import read_recipe, train_recipe
 from scanseg.train.module import SegmentationModule, finished_snapshots, learning_rate_factor
 from scanseg.train.recipe import Optimisation
 
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")

@@ -18,19 +18,13 @@ from scanseg.train.loaders import NumbersFrom
 from scanseg.train.module import SegmentationModule, learning_rate_factor
 from scanseg.train.recipe import Optimisation
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 SWA = (
     "optimisation.average=swa", "optimisation.swa_start=0.5", "optimisation.optimiser=sgd",
     "optimisation.accumulate=2", "optimisation.schedule=constant", "steps=6", "batch=2",
     "validation.every_steps=2",
 )  # fmt: skip
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture
