@@ -5,8 +5,8 @@
 Simulated images are those that no training has seen, at 9 to 26 pixels between columns, with all
 faults of the simulator, given as files are: nothing is known but the image and that it is HAADF or
 ABF. Class accuracy is over visible columns that were found within a quarter of the spacing; columns
-that lie between heavy and light are left out. An alloy is a crystal of two chalcogens on one site,
-or one in which columns were substituted.
+that lie between heavy and light are left out. An alloy is WSSe, or a crystal in which columns of
+one sublattice were substituted, which are four in ten.
 
 FOLDER holds ``atoms.csv`` and ``index.csv`` with the frames of Si in graphene beside them (public,
 not part of scanseg). The positions there are those of its authors' network, sorted by hand; a find
@@ -148,7 +148,7 @@ def sublattices(n: int) -> None:
         for dose_name, dose in DOSES_E_PER_A2.items():
             scene = StemScene(
                 materials=materials, random_lattice_fraction=0.0, layouts=LAYOUTS, signal=signal,
-                dose_e_per_a2=dose, spacing_px=(8.0, 14.0),
+                defects="alloy", dose_e_per_a2=dose, spacing_px=(8.0, 14.0),
             )  # fmt: skip
             of_group = judge_group(
                 scene, n, model, engine, kind="sublattice", key=10 * key + int(np.log10(dose[0]))

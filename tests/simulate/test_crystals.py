@@ -10,6 +10,7 @@ from scanseg.simulate.crystals import (
     projected_cell,
     random_cell,
     sublattice_border,
+    sublattice_of,
 )
 
 
@@ -143,11 +144,10 @@ def test_a_column_is_divided_by_its_own_strength():
     strength = cell.strength(exponent=1.6, thickness_nm=1.0)
     border = sublattice_border(strength)
     columns = cell.tile((2.0, 3.0), strength, rotation_rad=0.0, shift_nm=np.zeros(2))
-    divided = columns.divided(border)
-    np.testing.assert_array_equal(divided.sublattice == "heavy", columns.species == "Mo")
-    np.testing.assert_array_equal(divided.sublattice == "light", columns.species == "S")
+    told = sublattice_of(columns.strength, border)
+    np.testing.assert_array_equal(told == "heavy", columns.species == "Mo")
+    np.testing.assert_array_equal(told == "light", columns.species == "S")
     # Vanadium in the place of molybdenum is as faint as sulphur.
     doped = columns.scaled(np.where(columns.species == "Mo", (23 / 42) ** 1.6, 1.0))
-    assert (doped.divided(border).sublattice == "light").all()
-    near = columns.scaled(1.05 * border / columns.strength).divided(border)
-    assert (near.sublattice == "").all()
+    assert (sublattice_of(doped.strength, border) == "light").all()
+    assert (sublattice_of(np.array([0.95, 1.05]) * border, border) == "").all()

@@ -72,7 +72,7 @@ def test_turned_bonds_keep_all_atoms(sheet):
 def test_vacancies_are_missing_and_their_like_weaker(sheet):
     rng = np.random.default_rng(5)
     many = Columns(*(np.repeat(part, 20, axis=0) for part in (
-        sheet.position_nm, sheet.strength, sheet.species, sheet.sublattice)))  # fmt: skip
+        sheet.position_nm, sheet.strength, sheet.species, sheet.nominal)))  # fmt: skip
     left = remove_vacancies(many, rng, fraction=0.1)
     # Binomial: four standard deviations.
     allowed = 4 * np.sqrt(0.1 * len(many))
@@ -117,7 +117,7 @@ def test_displacements():
     rng = np.random.default_rng(6)
     position = np.zeros((4000, 2))
     species = np.where(np.arange(4000) < 2000, "Sr", "Ti")
-    columns = Columns(position, np.ones(4000), species, np.full(4000, "heavy"))
+    columns = Columns(position, np.ones(4000), species, np.ones(4000))
     moved = displace(columns, rng, rms_nm=0.01)
     # 8000 numbers fix the s.d. to 0.8 %.
     assert moved.position_nm.std() == pytest.approx(0.01, rel=0.04)
@@ -146,7 +146,7 @@ def test_grains_do_not_overlap(sheet):
 
 def test_small_sheets_are_left_alone():
     position = np.random.default_rng(0).uniform(size=(12, 2))
-    few = Columns(position, np.ones(12), np.full(12, "C"), np.full(12, "heavy"))
+    few = Columns(position, np.ones(12), np.full(12, "C"), np.ones(12))
     rng = np.random.default_rng(1)
     assert dope_graphene(few, rng, n_dopants=3, silicon_strength=2.0) is few
     np.testing.assert_array_equal(rotate_bonds(few, rng, n_bonds=2).position_nm, few.position_nm)

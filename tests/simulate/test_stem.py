@@ -168,3 +168,19 @@ def test_magnified():
 def test_scenes_that_cannot_be_drawn(settings, words):
     with pytest.raises(ConfigError, match=words):
         StemScene.from_settings(settings)
+
+
+def test_columns_are_light_beside_those_that_can_be_seen():
+    options = {
+        "materials": ("PbTiO3[001]",), "signal": "bright-field", "spacing_px": (14, 14),
+        "counts_per_column": (2e4, 2e4),
+    }  # fmt: skip
+    sharp = plain(3, sigma_of_spacing=(0.14, 0.14), **options)
+    assert sharp.visible[sharp.species == "O"].mean() > 0.5
+    assert set(sharp.sublattice[sharp.species == "Ti"]) == {"heavy"}
+    assert set(sharp.sublattice[sharp.species == "O"]) == {"light"}
+    # Where oxygen is not resolved, Ti-O is the weaker of two.
+    blurred = plain(3, sigma_of_spacing=(0.38, 0.38), **options)
+    assert not blurred.visible[blurred.species == "O"].any()
+    assert set(blurred.sublattice[blurred.species == "Pb"]) == {"heavy"}
+    assert set(blurred.sublattice[blurred.species == "Ti"]) == {"light"}

@@ -27,15 +27,14 @@ class Columns:
     species
         Chemical symbols, shape (N,); a column of several elements is named by its strongest, an
         empty site ``VACANCY``.
-    sublattice
-        ``heavy`` or ``light`` beside the other columns of the crystal, shape (N,); empty for a
-        column that lies between the two. See :meth:`divided`.
+    nominal
+        Strength in a whole and even crystal, shape (N,): what makes a column heavy or light.
     """
 
     position_nm: NDArray[np.float64]
     strength: NDArray[np.float64]
     species: NDArray[np.str_]
-    sublattice: NDArray[np.str_]
+    nominal: NDArray[np.float64]
 
     def __len__(self) -> int:
         return len(self.position_nm)
@@ -44,7 +43,7 @@ class Columns:
         """Columns picked by a mask or by indices."""
         return Columns(
             self.position_nm[which], self.strength[which], self.species[which],
-            self.sublattice[which],
+            self.nominal[which],
         )  # fmt: skip
 
     def moved(self, position_nm: NDArray[np.float64]) -> Columns:
@@ -55,19 +54,14 @@ class Columns:
         """The same columns, stronger or weaker."""
         return replace(self, strength=self.strength * factor)
 
-    def divided(self, border: float) -> Columns:
-        """The same columns: heavy above a strength, light below, neither within 10 % of it.
-
-        So a substituted column, or one that lacks atoms, belongs where its strength is.
-        """
-        between = np.abs(np.log(np.maximum(self.strength, 1e-12) / border)) < np.log(1.1)
-        side = np.where(self.strength > border, "heavy", "light")
-        return replace(self, sublattice=np.where(between, "", side))
+    def settled(self) -> Columns:
+        """The same columns, whose strengths now are the nominal ones; what scales them is not."""
+        return replace(self, nominal=self.strength)
 
     @classmethod
     def none(cls) -> Columns:
         """No column at all."""
-        return cls(np.empty((0, 2)), np.empty(0), np.empty(0, "<U4"), np.empty(0, "<U5"))
+        return cls(np.empty((0, 2)), np.empty(0), np.empty(0, "<U4"), np.empty(0))
 
 
 def join(*groups: Columns) -> Columns:
@@ -76,7 +70,7 @@ def join(*groups: Columns) -> Columns:
         np.concatenate([group.position_nm for group in groups]),
         np.concatenate([group.strength for group in groups]),
         np.concatenate([group.species for group in groups]),
-        np.concatenate([group.sublattice for group in groups]),
+        np.concatenate([group.nominal for group in groups]),
     )
 
 

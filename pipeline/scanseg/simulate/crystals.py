@@ -23,6 +23,7 @@ __all__ = [
     "projected_cell",
     "random_cell",
     "sublattice_border",
+    "sublattice_of",
 ]
 
 ATOMIC_NUMBER = {
@@ -101,7 +102,7 @@ class ProjectedCell:
         n_cells = len(cells)
         tiled = Columns(
             position.reshape(-1, 2), np.tile(strength, n_cells), np.tile(self.species(), n_cells),
-            np.full(n_cells * len(strength), "heavy"),
+            np.tile(strength, n_cells),
         )  # fmt: skip
         margin = float(np.sqrt(self.area_per_column_nm2))
         y, x = tiled.position_nm.T
@@ -122,9 +123,9 @@ def sublattice_border(strength: NDArray[np.float64]) -> float:
     Parameters
     ----------
     strength
-        Of each column of the cell, shape (K,). What has less than 0.17 of the strongest, as oxygen
-        in dark field, is light, and does not count for where the others are parted: it is hardly
-        seen beside them.
+        Of each kind of columns that can be seen, shape (K,). What has less than 0.17 of the
+        strongest, as oxygen in dark field, is light, and does not count for where the others are
+        parted: it is hardly seen beside them.
     """
     kinds = np.sort(strength[strength > 0.17 * strength.max()])[::-1]
     ratio = kinds[1:] / kinds[:-1]
@@ -132,6 +133,15 @@ def sublattice_border(strength: NDArray[np.float64]) -> float:
         return float(0.7 * kinds[-1])
     widest = int(ratio.argmin())
     return float(np.sqrt(kinds[widest] * kinds[widest + 1]))
+
+
+def sublattice_of(strength: NDArray[np.float64], border: float) -> NDArray[np.str_]:
+    """``heavy`` above a border, ``light`` below, and empty within 10 % of it, shape (N,).
+
+    So a substituted column, or one that lacks atoms, belongs where its strength is.
+    """
+    between = np.abs(np.log(np.maximum(strength, 1e-12) / border)) < np.log(1.1)
+    return np.where(between, "", np.where(strength > border, "heavy", "light"))
 
 
 def crystal_names() -> tuple[str, ...]:

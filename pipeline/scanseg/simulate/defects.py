@@ -91,9 +91,8 @@ def dope_graphene(
             # Where defects crowd, an atom may lie on the site: it stays.
             farther = 0.165 / np.maximum(distance[1:, None], 1e-6)
             position[neighbour[1:]] = centre + bond * farther
-        silicon = Columns(
-            centre[None], np.array([silicon_strength]), np.array(["Si"]), np.array(["heavy"])
-        )
+        strength = np.array([silicon_strength])
+        silicon = Columns(centre[None], strength, np.array(["Si"]), strength)
         kept = np.ones(len(columns), bool)
         kept[gone] = False
         columns = join(columns.moved(position).select(kept), silicon)

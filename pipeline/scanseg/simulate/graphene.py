@@ -185,9 +185,8 @@ def _with_vacancies(columns: Columns, rng: np.random.Generator, *, n: int) -> Co
     if not gaps:
         return columns
     left = columns.moved(position).select(kept)
-    empty = Columns(
-        np.array(gaps), np.zeros(len(gaps)), np.full(len(gaps), VACANCY), np.full(len(gaps), "")
-    )
+    nothing = np.zeros(len(gaps))
+    empty = Columns(np.array(gaps), nothing, np.full(len(gaps), VACANCY), nothing)
     return join(left, empty)
 
 

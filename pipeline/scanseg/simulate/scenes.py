@@ -17,7 +17,6 @@ from scanseg.simulate.crystals import (
     crystal_names,
     projected_cell,
     random_cell,
-    sublattice_border,
 )
 from scanseg.simulate.defects import (
     displace,
@@ -60,6 +59,8 @@ class Scene:
         Square root of the area a column takes.
     nearest_px
         Distance of nearest columns.
+    kinds
+        Strengths of the columns of the cell, shape (K,).
     support
         Where amorphous material is, shape (height, width); None where there is none at all.
     film
@@ -79,6 +80,7 @@ class Scene:
     pixel_size_nm: float
     spacing_px: float
     nearest_px: float
+    kinds: NDArray[np.float64]
     support: Mask | None
     film: bool
     sparse: bool
@@ -105,7 +107,6 @@ def build_scene(rng: np.random.Generator, shape: tuple[int, int], config: StemSc
     spacing_px = max(spacing_px, CLOSEST_PX * spacing_nm / nearest_nm)
     pixel_size_nm = spacing_nm / spacing_px
     size_nm = (shape[0] * pixel_size_nm, shape[1] * pixel_size_nm)
-    border = sublattice_border(strength)
 
     def grain() -> Columns:
         shift = rng.uniform(0, 1, 2) @ cell.vectors_nm
@@ -115,7 +116,7 @@ def build_scene(rng: np.random.Generator, shape: tuple[int, int], config: StemSc
             return damaged_sheet(tiled, rng)
         if config.defects == "alloy":
             tiled = mix(tiled, rng, symbol="X")
-        return _with_defects(rng, tiled, name, nearest_nm, config, border)
+        return _with_defects(rng, tiled, name, nearest_nm, config)
 
     columns, support = _lay_out(rng, layout, grain, shape, pixel_size_nm, nearest_nm)
     dirt = None
@@ -132,6 +133,7 @@ def build_scene(rng: np.random.Generator, shape: tuple[int, int], config: StemSc
         pixel_size_nm=pixel_size_nm,
         spacing_px=spacing_px,
         nearest_px=nearest_nm / pixel_size_nm,
+        kinds=strength,
         support=support,
         film=bool(rng.uniform() < 0.5),
         sparse=layout == "isolated",
@@ -162,13 +164,12 @@ def _spacing(cell: ProjectedCell, strength: NDArray[np.float64]) -> tuple[float,
 
 
 def _with_defects(
-    rng: np.random.Generator, columns: Columns, name: str, nearest_nm: float, config: StemScene,
-    border: float,
-) -> Columns:  # fmt: skip
-    """Draw the defects that this crystal is known for, and divide heavy from light columns."""
+    rng: np.random.Generator, columns: Columns, name: str, nearest_nm: float, config: StemScene
+) -> Columns:
+    """Draw the defects that this crystal is known for."""
     disorder = config.disorder
     if not disorder or not len(columns):
-        return columns.divided(border)
+        return columns
     if name == "graphene" and rng.uniform() < 0.6:
         silicon = float(columns.strength[0]) * rng.uniform(3.0, 4.5)
         columns = dope_graphene(
@@ -183,7 +184,7 @@ def _with_defects(
         factor = float(np.exp(rng.uniform(-1.0, 1.2)))
         share = disorder * rng.uniform(0.0, 0.3)
         columns = dope(columns, rng, fraction=share, factor=factor, symbol="X")
-    columns = columns.divided(border)
+    columns = columns.settled()
     polar = disorder * nearest_nm * float(rng.choice([0.0, rng.uniform(0, 0.12)]))
     rms = disorder * nearest_nm * rng.uniform(0.0, 0.05)
     columns = displace(columns, rng, rms_nm=rms, polar_nm=polar)
@@ -280,9 +281,7 @@ def _isolated(
     strength = np.full(len(placed), like.strength.max())
     strength *= np.clip(rng.normal(1.0, 0.15, len(placed)), 0.4, 1.8)
     of = int(like.strength.argmax())
-    return Columns(
-        placed, strength, np.full(len(placed), like.species[of]), np.full(len(placed), "heavy")
-    )
+    return Columns(placed, strength, np.full(len(placed), like.species[of]), strength)
 
 
 def _sample(field: FloatImage, columns: Columns, pixel_size_nm: float) -> FloatImage:

@@ -20,7 +20,7 @@ from scipy import ndimage
 from scanseg.config import Config
 from scanseg.micrograph import FloatImage, Micrograph, Signal
 from scanseg.simulate.columns import VACANCY, Columns, nearest_distance
-from scanseg.simulate.crystals import crystal_names
+from scanseg.simulate.crystals import crystal_names, sublattice_border, sublattice_of
 from scanseg.simulate.graphene import grains_of
 from scanseg.simulate.imaging import (
     Detector,
@@ -250,7 +250,7 @@ def simulate(
         image=np.ascontiguousarray(image[MARGIN_PX:-MARGIN_PX, MARGIN_PX:-MARGIN_PX]),
         position_px=truth,
         species=columns.species[inside],
-        sublattice=columns.sublattice[inside],
+        sublattice=_sublattices(columns.nominal[inside], visible, scene),
         peak=sign * peak[inside],
         snr=np.asarray(snr, np.float64),
         visible=visible,
@@ -396,6 +396,23 @@ def _relief(signal: FloatImage, sigma_px: float) -> FloatImage:
     """
     curvature = ndimage.gaussian_laplace(signal, sigma_px, mode="nearest", truncate=3.0)
     return np.asarray(-2.0 * sigma_px**2 * curvature, np.float32)
+
+
+def _sublattices(
+    nominal: NDArray[np.float64], visible: NDArray[np.bool_], scene: Scene
+) -> NDArray[np.str_]:
+    """Heavy and light columns, shape (N,), by the kinds of which half can be seen at least.
+
+    Oxygen that is not resolved must not make a light column beside it a heavy one.
+    """
+    if scene.sparse or not len(nominal):
+        return np.full(len(nominal), "heavy")
+    seen = [
+        kind
+        for kind in np.unique(scene.kinds)
+        if (same := np.isclose(nominal, kind, rtol=0.02)).any() and visible[same].mean() >= 0.5
+    ]
+    return sublattice_of(nominal, sublattice_border(np.array(seen or scene.kinds)))
 
 
 def _has_company(

@@ -37,7 +37,7 @@ that one missing atom leaves, or two side by side (5-8-5); it is no column, has 
 not fitted. Larger holes are background. Class accuracy is over columns that were found.""",
     "sublattice": """
 
-**Classes.** The kinds of columns of a crystal in the order of their strength in the image are
+**Classes.** The kinds of columns of a crystal that can be seen, in the order of their strength, are
 parted where the ratio of one to the next is largest, if that is 0.8 or less. Where no kind is so
 much weaker (metals, GaAs, CdTe) all are heavy. A substituted column, or one that lacks atoms,
 belongs where its own strength is; within 10 % of the border it is neither. So in HAADF of
