@@ -81,7 +81,7 @@ def accept(
             np.isfinite(error).all(axis=1)
             & (pilot.sign * fit.amplitude > config.min_significance * error[:, 0])
             & ~held
-            & (error[:, 1:].max(axis=1) < config.max_shift * scene.spacing_px)
+            & (error[:, 1:].max(axis=1) < config.max_error * scene.spacing_px)
             & (fit.shift < 1)
             & (better > -0.5)
             & (chi2 < config.max_misfit * _typical(chi2))

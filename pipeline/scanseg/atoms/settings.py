@@ -31,6 +31,9 @@ class Refinement(Config):
     max_shift: PositiveFloat = 0.35
     """A column that moves farther from its start, in units of the spacing, is not trusted; but near
     the border it may leave the image."""
+    max_error: PositiveFloat = 0.08
+    """A column whose error bar is larger, in units of the spacing, is not trusted: the network,
+    which sees its neighbours too, knows its place better."""
     min_significance: float = Field(default=3.0, ge=0)
     "A column whose amplitude is fewer standard errors from zero is not trusted."
     max_misfit: PositiveFloat = 20.0
