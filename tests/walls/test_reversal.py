@@ -3,7 +3,7 @@ import pytest
 
 from scanseg.micrograph import Micrograph, Signal
 from scanseg.walls import trace_lines, trace_skeleton
-from scanseg.walls.reversal import agreement, reversal_log_odds
+from scanseg.walls.reversal import phase_tells, reversal_log_odds
 from scanseg.walls.settings import WallTracing
 
 SHAPE = (60, 90)
@@ -78,9 +78,10 @@ def test_flips_that_contradict_a_sure_network_count_for_nothing():
     assert {wall.main_class for wall in walls} == {2}
 
 
-def test_agreement_is_the_share_of_flips_at_reversals_less_that_at_twins():
+def test_flips_are_evidence_where_they_agree_or_where_nothing_flips():
     sure, flip = np.full(5000, 5.0), np.full(5000, 3.0)
-    assert agreement([sure, -sure], [flip, -flip]) > 0.99
-    assert agreement([sure, -sure], [flip, flip]) < 0.02
-    assert agreement([sure, -sure], [-flip, -flip]) < 0.02
-    assert agreement([], []) == 1.0
+    assert phase_tells([sure, -sure], [flip, -flip])
+    assert not phase_tells([sure, -sure], [flip, flip])  # lateral response
+    assert not phase_tells([sure, sure, -sure], [flip, -flip, -flip])  # flips blurred by the tip
+    assert phase_tells([sure, -sure], [-flip, -flip])  # regions without response
+    assert phase_tells([], [])

@@ -17,18 +17,13 @@ from scanseg.walls.graph import Branch, WallGraph, prune, trace_skeleton
 from scanseg.walls.lengths import line_length
 from scanseg.walls.lines import WallLine, joined, parted, smooth_lines
 from scanseg.walls.measure import Measurement, measure_walls
-from scanseg.walls.reversal import agreement, reversal_log_odds
+from scanseg.walls.reversal import phase_tells, reversal_log_odds
 from scanseg.walls.settings import WallTracing
 
 __all__ = ["TracedWall", "trace_lines"]
 
 # Probabilities are averaged so far along a branch (s.d.) before the classes are compared.
 CLASS_SMOOTHING_PX = 3.0
-# Flips of the phase are evidence only in scans where they agree with the network where it is sure:
-# lateral response flips at ferroelastic walls too, a large background nowhere. Counted in all of 34
-# simulated scans, flips cost 0.02 of the F1 of either class; from 0.8 on nothing, and from 0.9 they
-# gain 0.002.
-LEAST_AGREEMENT = 0.9
 # Half a pixel of noise along a wall is smoothed away before normals are taken from it; where
 # ferroelastic walls turn, they have corners.
 SMOOTHING_PX, SMOOTHING_ANGULAR_PX = 2.0, 1.0
@@ -141,7 +136,7 @@ def _class_log_odds(
     """Ferroelectric against ferroelastic, of every pixel of every branch: network and phase."""
     network = _of_network(graph.branches, probability)
     measured = reversal_log_odds(graph, skeleton, scan) if phase_weight else None
-    if measured is None or agreement(network, measured) < LEAST_AGREEMENT:
+    if measured is None or not phase_tells(network, measured):
         return network
     return [one + phase_weight * other for one, other in zip(network, measured, strict=True)]
 
