@@ -163,5 +163,5 @@ def finished(columns: RefinedColumns, scene: Scene, pilot: Pilot | None) -> Refi
         return replace(columns, at_edge=near)
     alpha, beta, _ = pilot.noise
     offset = scene.contrast**2 * alpha - scene.contrast * beta * scene.level
-    noise = Noise(float(offset), float(scene.contrast * beta), pilot.correlation)
+    noise = Noise(float(offset), float(scene.contrast * beta), float(pilot.correlation[1:].mean()))
     return replace(columns, at_edge=near, noise=noise)

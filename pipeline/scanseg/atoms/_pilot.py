@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from scanseg.atoms._columns import FloatArray
-from scanseg.atoms._noise import correlation, estimate_noise, flat_noise
+from scanseg.atoms._correlated import variance_factors
+from scanseg.atoms._noise import estimate_noise, flat_noise, is_correlated
 from scanseg.atoms._scene import MANY, Scene, Tile, tiles_of
 from scanseg.atoms._tile_fit import (
     Fit,
@@ -41,7 +42,7 @@ class Pilot:
 
     sigma: FloatArray  # (C,)
     noise: FloatArray  # alpha, beta, floor, in units of the scene
-    correlation: float
+    correlation: FloatArray  # factors on the variances of (amplitude, y, x)
     uneven: float  # of the background, see _tile_fit.unevenness
     sign: float  # +1: bright columns, -1: dark ones
     whole: Fit | None  # the fit itself, where the part was everything
@@ -67,7 +68,10 @@ def fit_pilot(scene: Scene) -> Pilot:
         # only the weights change: the noise is known a little better now
         whole = advance(scene, fits[0], noise, least=0, most=0)
         sigma = whole.sigma
-    return Pilot(sigma, noise, correlation(fits, sigma), uneven, sign, whole)
+    factors = np.ones(3)
+    if is_correlated(fits):
+        factors = variance_factors(scene, sigma, noise, uneven)
+    return Pilot(sigma, noise, factors, uneven, sign, whole)
 
 
 def _pilot_tiles(scene: Scene) -> list[Tile]:
