@@ -115,9 +115,9 @@ def sublattice_border(strength: NDArray[np.float64]) -> float:
     """Strength below which a column of a crystal is light.
 
     The kinds of columns in order of strength are parted where the ratio of one to the next is
-    largest, if that is 0.8 or less; the border is their geometric mean. So in dark field the A site
-    of a perovskite is heavy and B-O light; in bright field A and B-O are heavy, oxygen alone is
-    light; in MoSe2 Se2 is heavy. Where no kind is so much weaker (metals, GaAs, CdTe) all are
+    largest, if that is 0.75 or less; the border is their geometric mean. So in dark field the A
+    site of a perovskite is heavy and B-O light; in bright field A and B-O are heavy, oxygen alone
+    is light; in MoSe2 Se2 is heavy. Where no kind is so much weaker (metals, GaAs, CdTe) all are
     heavy, and the border is 0.7 of the weakest.
 
     Parameters
@@ -129,7 +129,7 @@ def sublattice_border(strength: NDArray[np.float64]) -> float:
     """
     kinds = np.sort(strength[strength > 0.17 * strength.max()])[::-1]
     ratio = kinds[1:] / kinds[:-1]
-    if not (ratio < 0.8).any():
+    if not (ratio < 0.75).any():
         return float(0.7 * kinds[-1])
     widest = int(ratio.argmin())
     return float(np.sqrt(kinds[widest] * kinds[widest + 1]))

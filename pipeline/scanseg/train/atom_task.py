@@ -38,7 +38,7 @@ not fitted. Larger holes are background. Class accuracy is over columns that wer
     "sublattice": """
 
 **Classes.** The kinds of columns of a crystal that can be seen, in the order of their strength, are
-parted where the ratio of one to the next is largest, if that is 0.8 or less. Where no kind is so
+parted where the ratio of one to the next is largest, if that is 0.75 or less. Where no kind is so
 much weaker (metals, GaAs, CdTe) all are heavy. A substituted column, or one that lacks atoms,
 belongs where its own strength is; within 10 % of the border it is neither. So in HAADF of
 perovskites the A site is heavy and B-O light, in ABF A and B-O are heavy and O is light, in MoSe2
