@@ -16,14 +16,15 @@ from torch.utils.data import DataLoader, default_collate
 from scanseg.bundle import Model
 from scanseg.errors import ConfigError
 from scanseg.nets.ensemble import Ensemble
-from scanseg.train.fit import one_thread, quiet_lightning
 from scanseg.train.precision import trainer_precision
+from scanseg.train.processes import one_thread
 from scanseg.train.recalibrate import network_of
 from scanseg.train.recall import RecallingModule, widened
 from scanseg.train.recipe import AtomRecipe, Recipe, WallRecipe
 from scanseg.train.replay import Makeup, Replay
 from scanseg.train.retrain_settings import Retraining
 from scanseg.train.task import Example, LabelledView, task_of
+from scanseg.train.trainer import quiet_lightning
 
 from pytorch_lightning import Callback, LightningModule, Trainer  # isort: skip - module.py prepared it
 from pytorch_lightning import seed_everything  # isort: skip

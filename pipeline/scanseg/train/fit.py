@@ -20,7 +20,7 @@ from scanseg.train.checkpoints import (
     kept_networks,
     last_checkpoint,
 )
-from scanseg.train.export import export_bundle, measured_halo_px
+from scanseg.train.export import export_bundle
 from scanseg.train.loaders import training_loader, validation_loader
 from scanseg.train.metrics import keep_metrics
 from scanseg.train.module import SegmentationModule
@@ -34,7 +34,7 @@ from scanseg.train.trainer import quiet_lightning, recipe_trainer
 from pytorch_lightning import seed_everything  # isort: skip - module.py prepared it
 from pytorch_lightning.callbacks import Callback  # isort: skip
 
-__all__ = ["is_first_process", "measured_halo_px", "one_thread", "quiet_lightning", "train_recipe"]
+__all__ = ["train_recipe"]
 
 log = logging.getLogger(__name__)
 

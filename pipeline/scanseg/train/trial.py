@@ -15,8 +15,8 @@ from scanseg.contract import ModelContract
 from scanseg.inference import Engine, open_engine
 from scanseg.micrograph import FloatImage
 from scanseg.train.blend import blend, largest_part
+from scanseg.train.export import measured_halo_px
 from scanseg.train.fine_tune import OnStep, fine_tune
-from scanseg.train.fit import measured_halo_px
 from scanseg.train.head import train_head
 from scanseg.train.held_out import LabelledScore, score_labelled
 from scanseg.train.labelled import LabelledImage
