@@ -78,10 +78,11 @@ def test_flips_that_contradict_a_sure_network_count_for_nothing():
     assert {wall.main_class for wall in walls} == {2}
 
 
-def test_flips_are_evidence_where_they_agree_or_where_nothing_flips():
+def test_flips_are_evidence_where_they_agree():
     sure, flip = np.full(5000, 5.0), np.full(5000, 3.0)
     assert phase_tells([sure, -sure], [flip, -flip])
     assert not phase_tells([sure, -sure], [flip, flip])  # lateral response
-    assert not phase_tells([sure, sure, -sure], [flip, -flip, -flip])  # flips blurred by the tip
-    assert phase_tells([sure, -sure], [-flip, -flip])  # regions without response
+    assert phase_tells([sure, sure, -sure], [flip, -flip, -flip])  # half of the reversals flip
+    assert not phase_tells([sure, sure, sure, -sure], [flip, -flip, -flip, -flip])
+    assert not phase_tells([sure, -sure], [-flip, -flip])  # a background that hides all flips
     assert phase_tells([], [])
