@@ -19,6 +19,7 @@ from scanseg.atoms._columns import FloatArray
 from scanseg.atoms._noise import variance_line
 from scanseg.atoms._scene import Scene, Tile
 from scanseg.atoms._tile_fit import Fit, advance, begin, cut, window_rows
+from scanseg.micrograph import Mask
 
 # Some 500 columns tell the variance of a position to 6 % a trial; the last trials are averaged.
 SIDE_SPACINGS = 22
@@ -166,16 +167,16 @@ def _extrapolated(measured: FloatArray, left_of_white: FloatArray) -> FloatArray
     """
     power = measured / np.clip(left_of_white, LEFT_OVER, None)
     seen = left_of_white > LEFT_OVER
-    if seen.sum() < len(power):
-        return power
-    white = np.percentile(power[seen], 5)
-    slow = power - white
     # Lines of the scan that differ in brightness have a power along one axis that goes on as it is.
     lines = np.ones(power.shape, bool)
     lines[2:-1, 2:-1] = False
-    telling = seen & ~lines & (slow > TELLING_POWER * slow[seen & ~lines].max())
-    level = np.where(seen, power, np.nan)
-    along = np.fmax(np.nanmedian(level, axis=0), np.nanmedian(level, axis=1)[:, None])
+    white = np.percentile(power[seen], 5) if seen.any() else 0.0
+    slow = power - white
+    apart = seen & ~lines
+    if apart.sum() < len(power) or slow[apart].max() <= 0:
+        return power  # the fit has left too little to go on from
+    telling = apart & (slow > TELLING_POWER * slow[apart].max())
+    along = np.maximum(_medians(power.T, seen.T), _medians(power, seen)[:, None])
     k2 = (2 * np.pi * np.fft.fftfreq(len(power))) ** 2
     terms = np.stack([np.ones(power.shape), *np.meshgrid(-k2, -k2, indexing="ij")], axis=-1)
     # The strongest, which are the slowest, count most: from them it goes on to what is not seen.
@@ -185,9 +186,19 @@ def _extrapolated(measured: FloatArray, left_of_white: FloatArray) -> FloatArray
     )[0]
     shape[1:] = np.maximum(shape[1:], 0)
     result: FloatArray = np.where(
-        seen, power, np.fmax(np.fmax(power, along), white + np.exp(terms @ shape))
+        seen, power, np.maximum(np.maximum(power, along), white + np.exp(terms @ shape))
     )
     return result
+
+
+def _medians(power: FloatArray, seen: Mask) -> FloatArray:
+    """Of what is seen in each row, 0 where that is nothing."""
+    return np.array(
+        [
+            np.median(row[known]) if known.any() else 0.0
+            for row, known in zip(power, seen, strict=True)
+        ]
+    )
 
 
 def _trial(scene: Scene, fit: Fit, made_up: FloatArray, noise: FloatArray) -> Fit:
@@ -207,13 +218,17 @@ def _widened(fit: Fit, trial: Fit) -> FloatArray:
         4.5 * trial.sigma.max(), 8, trial.rows, trial.cols, variance,
     )  # fmt: skip
     moved = np.stack([trial.amplitude - fit.amplitude, trial.y - fit.y, trial.x - fit.x], axis=1)
-    with np.errstate(invalid="ignore"):
-        usual = variance[:, 1:].max(axis=1) < 4 * np.nanmedian(variance[fit.patch.core, 1:])
-        pull = np.where((usual & fit.patch.core)[:, None], moved**2 / variance, np.nan)
-    if not np.isfinite(pull).any():
+    known = (variance > 0).all(axis=1) & np.isfinite(variance).all(axis=1) & fit.patch.core
+    known &= np.isfinite(moved).all(axis=1)
+    if not known.any():
         return np.ones(3)
+    variance, moved = variance[known], moved[known]
+    usual = variance[:, 1:].max(axis=1) < 4 * np.median(variance[:, 1:])
+    if not usual.any():
+        return np.ones(3)
+    pull = moved[usual] ** 2 / variance[usual]
     # Without the farthest one in a hundred (two starts on one column, hot pixels), which of normal
     # numbers leaves 0.925 of the mean square.
-    far = np.nanpercentile(pull, 99, axis=0)
-    result: FloatArray = np.nanmean(np.where(pull <= far, pull, np.nan), axis=0) / 0.925
+    near = pull <= np.percentile(pull, 99, axis=0)
+    result: FloatArray = np.where(near, pull, 0).sum(axis=0) / near.sum(axis=0) / 0.925
     return result
