@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 
@@ -62,7 +63,7 @@ def test_help_of_a_command_loads_no_network_library():
 def test_help_is_0_and_an_unknown_option_2(scanseg, command):
     code, stdout, stderr = scanseg(command, "--help")
     assert (code, stderr) == (0, "")
-    assert f"Usage: scanseg {command}" in stdout
+    assert re.search(rf"Usage: .*\b{command}\b", stdout)  # begins as this process was started
     code, stdout, stderr = scanseg(command, "--imagse", "a")
     assert (code, stdout) == (2, "")
     assert "No such option: --imagse" in stderr
