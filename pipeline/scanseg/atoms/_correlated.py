@@ -12,6 +12,7 @@ import math
 from dataclasses import replace
 
 import numpy as np
+from scipy import fft
 from scipy.ndimage import gaussian_filter
 
 from scanseg.atoms import _error_bars
@@ -118,14 +119,14 @@ def _residuals(fit: Fit, spread: FloatArray) -> FloatArray:
 
 def _spectrum(residual: FloatArray, reach: int) -> FloatArray:
     """Power of residuals, from their autocorrelation up to a reach; shape (2 reach + 1,) twice."""
-    shape = [length + reach for length in residual.shape]
-    products = np.fft.irfft2(np.abs(np.fft.rfft2(residual, shape)) ** 2, shape)
-    known = np.fft.irfft2(np.abs(np.fft.rfft2(residual != 0, shape)) ** 2, shape)
-    lag = np.fft.ifftshift(np.arange(-reach, reach + 1))
+    shape = [fft.next_fast_len(length + reach, real=True) for length in residual.shape]
+    products = fft.irfft2(np.abs(fft.rfft2(residual, shape)) ** 2, shape)
+    known = fft.irfft2(np.abs(fft.rfft2((residual != 0).astype(np.float64), shape)) ** 2, shape)
+    lag = fft.ifftshift(np.arange(-reach, reach + 1))
     near = np.ix_(lag, lag)
     taper = 0.5 + 0.5 * np.cos(np.pi * lag / (reach + 1))
     alike = products[near] / np.maximum(known[near], 1) * np.outer(taper, taper)
-    power = np.fft.fft2(alike).real
+    power = fft.fft2(alike).real
     result: FloatArray = np.maximum(power, LEAST_POWER * alike[0, 0])
     return result
 
@@ -133,12 +134,14 @@ def _spectrum(residual: FloatArray, reach: int) -> FloatArray:
 def _draw(power: FloatArray, shape: tuple[int, ...], rng: np.random.Generator) -> FloatArray:
     """Noise of a given power."""
     reach = len(power) // 2
-    alike = np.fft.ifft2(power).real
-    lag = np.fft.ifftshift(np.arange(-reach, reach + 1))
-    padded = np.zeros([max(length, 2 * reach + 1) for length in shape])
+    alike = fft.ifft2(power).real
+    lag = fft.ifftshift(np.arange(-reach, reach + 1))
+    padded = np.zeros(
+        [fft.next_fast_len(max(length, 2 * reach + 1), real=True) for length in shape]
+    )
     padded[np.ix_(lag, lag)] = alike
-    root = np.sqrt(np.maximum(np.fft.rfft2(padded).real, 0))
-    noise = np.fft.irfft2(root * np.fft.rfft2(rng.standard_normal(padded.shape)), padded.shape)
+    root = np.sqrt(np.maximum(fft.rfft2(padded).real, 0))
+    noise = fft.irfft2(root * fft.rfft2(rng.standard_normal(padded.shape)), padded.shape)
     result: FloatArray = noise[: shape[0], : shape[1]]
     return result
 
@@ -177,7 +180,7 @@ def _extrapolated(measured: FloatArray, left_of_white: FloatArray) -> FloatArray
         return power  # the fit has left too little to go on from
     telling = apart & (slow > TELLING_POWER * slow[apart].max())
     along = np.maximum(_medians(power.T, seen.T), _medians(power, seen)[:, None])
-    k2 = (2 * np.pi * np.fft.fftfreq(len(power))) ** 2
+    k2 = (2 * np.pi * fft.fftfreq(len(power))) ** 2
     terms = np.stack([np.ones(power.shape), *np.meshgrid(-k2, -k2, indexing="ij")], axis=-1)
     # The strongest, which are the slowest, count most: from them it goes on to what is not seen.
     weight = slow[telling]
