@@ -13,10 +13,12 @@ from scanseg.atoms._tile_fit import Fit, Patch
 NOISE_BINS = 24
 # Pixels that tell the noise: each bin's variance to 3 %, all of it to 0.6 %.
 NOISE_PIXELS = 60_000
-# Neighbours this far apart tell whether noise is correlated; as much as this widens no error bar by
-# more than 8 %, not even along a whole row.
-NEAR_PX = 3
-ALIKE = 0.02
+# Noise counts as correlated where neighbours are as much alike as smoothing by 0.33 px makes them,
+# or pixels of one line this far apart by so much. Faint columns that were not found make neighbours
+# alike by 0.07, and hardly any pixels that far apart.
+NEIGHBOURS_ALIKE = 0.1
+FAR_PX = 3
+LINES_ALIKE = 0.02
 
 
 def flat_noise(patch: Patch) -> FloatArray:
@@ -105,8 +107,7 @@ def is_correlated(fits: list[Fit]) -> bool:
     Those of independent pixels are a little unlike each other, because the fit has taken out what
     they have in common.
     """
-    y, x = np.mgrid[: NEAR_PX + 1, -NEAR_PX : NEAR_PX + 1].reshape(2, -1)
-    lags = np.stack([y, x], axis=1)[(y > 0) | (x >= 0)]
+    lags = np.array([(0, 0), (0, 1), (1, 0), (0, FAR_PX), (FAR_PX, 0)])
     sums = np.zeros((len(lags), 2))
     for fit in fits:
         middle = fit.patch.middle
@@ -116,5 +117,8 @@ def is_correlated(fits: list[Fit]) -> bool:
     power, pairs = sums[0]
     if power <= 0:
         return False
-    alike = (sums[1:, 0] / np.maximum(sums[1:, 1], 1)).max() / (power / pairs)
-    return bool(alike > ALIKE + 3 / math.sqrt(pairs))
+    alike = (sums[1:, 0] / np.maximum(sums[1:, 1], 1)) / (power / pairs)
+    chance = 3 / math.sqrt(pairs)
+    return bool(
+        alike[:2].max() > NEIGHBOURS_ALIKE + chance or alike[2:].max() > LINES_ALIKE + chance
+    )
