@@ -24,7 +24,7 @@ from scanseg.atoms._tile_fit import (
 
 # Enough columns to know a width to 1 % and the noise to a few per cent at 30 counts a column.
 PILOT_COLUMNS = 1000
-# Columns whose mean tells the width that the fit starts from: 64 rings to about 2 % each.
+# Columns whose mean tells the width that the fit starts from, and the rings it is told in.
 PROFILED_COLUMNS = 400
 N_RINGS = 48
 # Fewer than this, and the mean is no better a start than the settings.

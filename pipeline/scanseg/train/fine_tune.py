@@ -18,6 +18,7 @@ from scanseg.errors import ConfigError
 from scanseg.nets.ensemble import Ensemble
 from scanseg.train.precision import trainer_precision
 from scanseg.train.processes import one_thread
+from scanseg.train.progress import duration
 from scanseg.train.recalibrate import network_of
 from scanseg.train.recall import RecallingModule, widened
 from scanseg.train.recipe import AtomRecipe, Recipe, WallRecipe
@@ -30,7 +31,7 @@ from pytorch_lightning import Callback, LightningModule, Trainer  # isort: skip 
 from pytorch_lightning import seed_everything  # isort: skip
 from pytorch_lightning.loggers import CSVLogger  # isort: skip
 
-__all__ = ["FEWEST_STEPS", "OnStep", "duration", "fine_tune", "n_workers", "too_few_steps"]
+__all__ = ["FEWEST_STEPS", "OnStep", "fine_tune", "n_workers", "too_few_steps"]
 
 # Is told the member, from 0, its step, from 1, how many steps it takes, and the loss.
 OnStep = Callable[[int, int, int, float], None]
@@ -223,10 +224,3 @@ def too_few_steps(lasts: int, step_s: float) -> ConfigError:
         f"The budget lasts for {max(lasts, 0)} steps of {step_s:.2g} s, too few to train.",
         hint="Give a larger --budget, or --speed threshold.",
     )
-
-
-def duration(seconds: float) -> str:
-    """Seconds or minutes, for people."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min"

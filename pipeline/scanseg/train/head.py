@@ -16,11 +16,12 @@ from torch.utils.data import DataLoader
 from scanseg.bundle import Model
 from scanseg.nets.ensemble import Ensemble
 from scanseg.nets.halves import Halves, halves_of
-from scanseg.train.fine_tune import FEWEST_STEPS, OnStep, duration, n_workers, too_few_steps
+from scanseg.train.fine_tune import FEWEST_STEPS, OnStep, n_workers, too_few_steps
 from scanseg.train.losses import SegmentationLoss
 from scanseg.train.module import learning_rate_factor
 from scanseg.train.precision import trainer_precision
 from scanseg.train.processes import one_thread
+from scanseg.train.progress import duration
 from scanseg.train.recalibrate import network_of
 from scanseg.train.recipe import AtomRecipe, WallRecipe
 from scanseg.train.replay import Makeup, Replay
